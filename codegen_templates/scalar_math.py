@@ -1,0 +1,796 @@
+"""Scalar mathematics of emitted kernels: float32 in, float32 out; anything else is float64.
+
+`exp log log1p expm1` and what is built on them are branch-free, so that LLVM turns a loop over them into vector code; the functions named libm below are
+calls, element by element. Errors are at most 4 units in the last place of the result, over the whole range, unless a docstring says otherwise.
+"""
+import math
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
+
+STRICT = dict(error_model="numpy", nogil=True, forceinline=True)  # every fused operation is written out: the same bits wherever LLVM inlines it
+EXACT = dict(error_model="numpy", nogil=True, fastmath={"contract"})
+
+I32 = ir.IntType(32)
+VECTOR_SCALE = config.CPU_NAME is None and bool(llvm.get_host_cpu_features().get("avx512f", False))
+
+
+def real_type(kind):
+    """The floating type in which a value of this Numba type is computed."""
+    return kind if kind in (types.float32, types.float64) else types.float64
+
+
+def float_layout(kind):
+    """Integer type, bits of the fraction and exponent bias of an LLVM floating type."""
+    return (ir.IntType(32), 23, 127) if isinstance(kind, ir.FloatType) else (ir.IntType(64), 52, 1023)
+
+
+def llvm_unary(name):
+    """An intrinsic x -> llvm.<name>(x) of the type of x."""
+
+    @intrinsic
+    def unary(typing_context, x):
+        kind = real_type(x)
+
+        def emit(context, builder, signature, arguments):
+            value = context.cast(builder, arguments[0], x, kind)
+            return builder.call(builder.module.declare_intrinsic("llvm." + name, [value.type]), [value])
+
+        return kind(x), emit
+
+    return unary
+
+
+def polynomial(double, single):
+    """An intrinsic x -> c[0] + c[1] x + ... by fused Horner steps; coefficients for float64 and for float32."""
+
+    @intrinsic
+    def horner(typing_context, x):
+        kind = real_type(x)
+
+        def emit(context, builder, signature, arguments):
+            value = context.cast(builder, arguments[0], x, kind)
+            constants = [ir.Constant(value.type, float(c) if kind is types.float64 else float(np.float32(c)))
+                         for c in (double if kind is types.float64 else single)]
+            total = constants[-1]
+            for constant in reversed(constants[:-1]):
+                total = builder.fma(total, value, constant)
+            return total
+
+        return kind(x), emit
+
+    return horner
+
+
+@intrinsic
+def real(typing_context, x):
+    """x as float32 if it is float32, else as float64."""
+    kind = real_type(x)
+    return kind(x), lambda context, builder, signature, arguments: context.cast(builder, arguments[0], x, kind)
+
+
+@intrinsic
+def like(typing_context, x, value):
+    """The number `value` in the floating type of x."""
+    kind = real_type(x)
+    return kind(x, value), lambda context, builder, signature, arguments: context.cast(builder, arguments[1], value, kind)
+
+
+@intrinsic
+def by_precision(typing_context, x, double, single):
+    """The constant `double` if x is computed in float64, `single` in the type of x if it is float32."""
+    kind = real_type(x)
+
+    def emit(context, builder, signature, arguments):
+        position = 2 if kind is types.float32 else 1
+        return context.cast(builder, arguments[position], signature.args[position], kind)
+
+    return kind(x, double, single), emit
+
+
+@intrinsic
+def fma(typing_context, x, y, z):
+    """x y + z with one rounding; the three arguments have one floating type."""
+    return x(x, x, x), lambda context, builder, signature, arguments: builder.fma(*arguments)
+
+
+@intrinsic
+def copysign(typing_context, x, y):
+    """|x| with the sign bit of y, both of one floating type."""
+
+    def emit(context, builder, signature, arguments):
+        kind = arguments[0].type
+        return builder.call(builder.module.declare_intrinsic("llvm.copysign", [kind], ir.FunctionType(kind, [kind, kind])), arguments)
+
+    return x(x, x), emit
+
+
+@intrinsic
+def times_power_of_two(typing_context, x, k):
+    """x 2^k with one rounding, k an integer held as a float, |k| below 2100 (300 in float32); a NaN in k counts as 0."""
+
+    def emit(context, builder, signature, arguments):
+        value, power = arguments
+        integer, fraction, bias = float_layout(value.type)
+        power = builder.select(builder.fcmp_ordered("ord", power, power), power, ir.Constant(power.type, 0.0))
+        power = builder.fptosi(power, I32)
+        if VECTOR_SCALE:
+            name = "llvm.ldexp.f%d.i32" % integer.width
+            return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(value.type, [value.type, I32]), name), [value, power])
+        half = builder.ashr(power, I32(1))
+        for part in (half, builder.sub(power, half)):
+            if integer.width > 32:
+                part = builder.sext(part, integer)
+            bits = builder.shl(builder.add(part, integer(bias)), integer(fraction))
+            value = builder.fmul(value, builder.bitcast(bits, value.type))
+        return value
+
+    return x(x, x), emit
+
+
+@intrinsic
+def mantissa_and_exponent(typing_context, x):
+    """(m, k) with x = m 2^k, m in [sqrt(1/2), sqrt(2)), k as a float; x positive, finite and not subnormal."""
+
+    def emit(context, builder, signature, arguments):
+        value = arguments[0]
+        integer, fraction, _ = float_layout(value.type)
+        root = integer(0x3F3504F3 if integer.width == 32 else 0x3FE6A09E667F3BCD)
+        bits = builder.bitcast(value, integer)
+        power = builder.ashr(builder.sub(bits, root), integer(fraction))
+        mantissa = builder.bitcast(builder.sub(bits, builder.shl(power, integer(fraction))), value.type)
+        if integer.width > 32:
+            power = builder.trunc(power, I32)
+        return context.make_tuple(builder, signature.return_type, [mantissa, builder.sitofp(power, value.type)])
+
+    return types.UniTuple(x, 2)(x), emit
+
+
+round_even = llvm_unary("roundeven")
+round_down = llvm_unary("floor")
+round_up = llvm_unary("ceil")
+square_root = llvm_unary("sqrt")
+
+# Near-minimax fits (interpolation at Chebyshev nodes in 50 digits); each comment names the function and its interval.
+exp_tail = polynomial(  # (e^r - 1 - r) / r^2, |r| <= ln(2) / 2
+    (0.5000000000000001, 0.16666666666666669, 0.04166666666662413, 0.008333333333330062, 0.0013888888917213717, 0.00019841269863053618,
+     2.4801521295954376e-05, 2.7557268459997064e-06, 2.7620088445409746e-07, 2.510038549551032e-08),
+    (0.5, 0.16666576, 0.041666556, 0.008363179, 0.0013926184))
+atanh_tail = polynomial(  # (atanh(s) - s) / s^3 in z = s^2, 0 <= z <= (3 - 2 sqrt(2))^2
+    (0.3333333333333335, 0.19999999999949444, 0.14285714313126918, 0.11111105544689748, 0.09091446216268435, 0.07665805861027504,
+     0.07308903576708663),
+    (0.33333343, 0.1999438, 0.14790493))
+atanh_tail_third = polynomial(  # the same on 0 <= z <= 1/9
+    (0.3333333333333333, 0.20000000000007298, 0.1428571428355253, 0.11111111358900891, 0.09090894708663223, 0.07692785296456121,
+     0.06657067775440581, 0.06000577591428889, 0.04400158825434387, 0.08082469084735669),
+    (0.3333332, 0.20003782, 0.14118274, 0.13426013))
+erfcx_scaled = polynomial(  # (1/2 + x) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), -1 <= t <= 1
+    (0.6164975593127763, -0.06981055842028125, 0.007689826051305081, 0.0340485271273431, -0.05051953301792647, 0.04686641749932586,
+     -0.033165182910251834, 0.0185837577659216, -0.00809886698996213, 0.0025159850162743474, -0.00037888685709194423,
+     -9.962850206092409e-05, 7.531155892581039e-05, -1.2199058971039938e-05, -5.612570177224907e-06, 2.853619786846549e-06,
+     1.4902980276624255e-07, -4.109010327405461e-07, 3.5559562139966525e-08, 5.341721463363566e-08, -8.178691991022835e-09,
+     -6.272412701887436e-09, 7.856076819081031e-10, 4.827704112661394e-10),
+    (0.6164976, -0.06981054, 0.007689842, 0.034048066, -0.050519977, 0.04687022, -0.03316163, 0.01856996, -0.008111137, 0.0025414047,
+     -0.00035816972, -0.00012431615, 5.8304e-05))
+erf_over_x = polynomial(  # erf(x) / x in z = x^2, 0 <= z <= 9/16
+    (1.1283791670955126, -0.37612638903183715, 0.11283791670952592, -0.026866170644427513, 0.005223977615408468, -0.0008548326187902369,
+     0.00012055289530626987, -1.4924195325647666e-05, 1.6430668513426108e-06, -1.5939928608120978e-07, 1.1471982626262433e-08),
+    (1.1283791, -0.3761262, 0.112833865, -0.026835099, 0.0051152967, -0.00067562005))
+
+sin_turns_over_f = polynomial(*(2 * ((  # sin(2 pi f) / f in z = f^2, |f| <= 1/8
+    6.283185307179586, -41.341702240399634, 81.60524927594804, -76.70585970427454, 42.058685020160894, -15.093804209987114,
+    3.7808689593022957),)))
+cos_turns_tail = polynomial(*(2 * ((  # (cos(2 pi f) - 1) / f^2 in z = f^2, |f| <= 1/8
+    -19.739208802178716, 64.93939402266824, -85.4568172066438, 60.24464135270201, -26.426253275854723, 7.903206911569678,
+    -1.6990343940660637),)))
+
+
+# ---------------------------------------------------------------- exponentials and logarithms
+@njit(**STRICT)
+def exp(x):
+    """e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2) / 2; overflow, subnormals, infinities and NaN as IEEE 754 has them."""
+    x = real(x)
+    lowest, highest = by_precision(x, -746.0, -104.0), by_precision(x, 710.0, 89.0)
+    y = lowest if x < lowest else x
+    y = highest if y > highest else y
+    k = round_even(y * like(x, 1.4426950408889634))
+    r = fma(k, by_precision(x, -0.6931471803691238, -0.693145751953125), y)
+    r = fma(k, by_precision(x, -1.9082149292705877e-10, -1.4286068203094173e-06), r)
+    return times_power_of_two(fma(exp_tail(r), r * r, r) + like(x, 1.0), k)
+
+
+@njit(**STRICT)
+def expm1(x):
+    """e^x - 1 = 2 (2^(k-1) (e^r - 1) + 2^(k-1) - 1/2), reduced as in exp."""
+    x = real(x)
+    lowest, highest = by_precision(x, -746.0, -104.0), by_precision(x, 710.0, 89.0)
+    y = lowest if x < lowest else x
+    y = highest if y > highest else y
+    k = round_even(y * like(x, 1.4426950408889634))
+    r = fma(k, by_precision(x, -0.6931471803691238, -0.693145751953125), y)
+    r = fma(k, by_precision(x, -1.9082149292705877e-10, -1.4286068203094173e-06), r)
+    half_power = times_power_of_two(like(x, 1.0), k - like(x, 1.0))
+    value = like(x, 2.0) * fma(half_power, fma(exp_tail(r), r * r, r), half_power - like(x, 0.5))
+    return x if abs(x) < by_precision(x, 1e-20, 1e-10) else value
+
+
+@njit(**STRICT)
+def log_of_parts(m, k, correction):
+    """log(m) + k ln 2 + correction for m in [sqrt(1/2), sqrt(2)) and a tiny correction; scheme of e_log.c, FreeBSD msun (Ng, 1993)."""
+    f = m - like(m, 1.0)
+    s = f / (like(m, 2.0) + f)
+    z = s * s
+    half_square = like(m, 0.5) * f * f
+    inner = fma(s, fma(z * atanh_tail(z), like(m, 2.0), half_square), fma(k, by_precision(m, 1.9082149292705877e-10, 1.4286068203094173e-06), correction))
+    return fma(k, by_precision(m, 0.6931471803691238, 0.693145751953125), f - (half_square - inner))
+
+
+@njit(**STRICT)
+def log(x):
+    """The natural logarithm: -inf at 0, NaN below."""
+    x = real(x)
+    subnormal = x < by_precision(x, 2.2250738585072014e-308, 1.1754943508222875e-38)
+    m, k = mantissa_and_exponent(x * like(x, 18014398509481984.0) if subnormal else x)
+    value = log_of_parts(m, k - like(x, 54.0) if subnormal else k, like(x, 0.0))
+    value = value if x < like(x, math.inf) else x
+    return value if x > like(x, 0.0) else (like(x, -math.inf) if x == like(x, 0.0) else like(x, math.nan))
+
+
+@njit(**STRICT)
+def log1p(x):
+    """log(1 + x) = log(u) + (1 + x - u) / u with u the rounded 1 + x; -inf at -1, NaN below."""
+    x = real(x)
+    one = like(x, 1.0)
+    u = one + x
+    lost = (one - (u - x) if x >= one else x - (u - one)) / u
+    m, k = mantissa_and_exponent(u)
+    value = log_of_parts(m, k, lost)
+    value = value if x < like(x, math.inf) else x
+    value = x if abs(x) < by_precision(x, 1e-20, 1e-10) else value
+    return value if x > -one else (like(x, -math.inf) if x == -one else like(x, math.nan))
+
+
+@njit(**STRICT)
+def log1p_of_exp(e):
+    """log(1 + e) for e in [0, 1], meant for e = exp(-|x|): 2 atanh(e / (2 + e)), without a logarithm."""
+    s = e / (like(e, 2.0) + e)
+    z = s * s
+    return like(e, 2.0) * fma(s * z, atanh_tail_third(z), s)
+
+
+@njit(**EXACT)
+def softplus(x):
+    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)."""
+    x = real(x)
+    return (x if x > like(x, 0.0) else like(x, 0.0)) + log1p_of_exp(exp(-abs(x)))
+
+
+@njit(**EXACT)
+def sigmoid(x):
+    """1 / (1 + e^-x), with the exponential of -|x| alone."""
+    x = real(x)
+    e = exp(-abs(x))
+    return (like(x, 1.0) if x >= like(x, 0.0) else e) / (like(x, 1.0) + e)
+
+
+@njit(**EXACT)
+def log_sigmoid(x):
+    """log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e^-|x|)."""
+    x = real(x)
+    return (x if x < like(x, 0.0) else like(x, 0.0)) - log1p_of_exp(exp(-abs(x)))
+
+
+@njit(**EXACT)
+def logit(p):
+    """log(p / (1 - p)); from p = 1/4 on as log1p((2 p - 1) / (1 - p)), which keeps its digits around 1/2."""
+    p = real(p)
+    one = like(p, 1.0)
+    near = log1p((like(p, 2.0) * p - one) / (one - p))
+    return log(p / (one - p)) if p < like(p, 0.25) else near
+
+
+@njit(**EXACT)
+def log1mexp(x):
+    """log(1 - e^x) for x <= 0, switched at -ln 2 (Maechler, "Accurately computing log(1 - exp(-|a|))", 2012)."""
+    x = real(x)
+    return log(-expm1(x)) if x > like(x, -0.6931471805599453) else log1p(-exp(x))
+
+
+@njit(**EXACT)
+def logaddexp(x, y):
+    """log(e^x + e^y) = max + log(1 + e^-|x - y|); where the two parts cancel the error is relative to max(|x|, |y|)."""
+    top = maximum(real(x), real(y))
+    gap = abs(x - y)
+    return top + log1p_of_exp(exp(-(like(top, 0.0) if x == y else like(top, gap))))
+
+
+@njit(**EXACT)
+def log2(x):
+    """The binary logarithm, exact at powers of two."""
+    x = real(x)
+    subnormal = x < by_precision(x, 2.2250738585072014e-308, 1.1754943508222875e-38)
+    m, k = mantissa_and_exponent(x * like(x, 18014398509481984.0) if subnormal else x)
+    value = fma(log_of_parts(m, like(x, 0.0), like(x, 0.0)), like(x, 1.4426950408889634), k - like(x, 54.0) if subnormal else k)
+    value = value if x < like(x, math.inf) else x
+    return value if x > like(x, 0.0) else (like(x, -math.inf) if x == like(x, 0.0) else like(x, math.nan))
+
+
+@njit(**EXACT)
+def log10(x):
+    """The decimal logarithm (libm)."""
+    return math.log10(real(x))
+
+
+@njit(**EXACT)
+def xlogy(x, y):
+    """x log(y), 0 where x = 0 and y is not NaN."""
+    value = x * log(y)
+    return like(value, 0.0) if x == 0 and y == y else value
+
+
+@njit(**EXACT)
+def xlog1py(x, y):
+    """x log(1 + y), 0 where x = 0 and y is not NaN."""
+    value = x * log1p(y)
+    return like(value, 0.0) if x == 0 and y == y else value
+
+
+# ---------------------------------------------------------------- powers
+@njit(**EXACT)
+def square(x):
+    """x^2, of the type of x."""
+    return x * x
+
+
+@njit(**EXACT)
+def reciprocal(x):
+    """1 / x."""
+    x = real(x)
+    return like(x, 1.0) / x
+
+
+@njit(**STRICT)
+def sqrt(x):
+    """The square root, NaN below 0."""
+    return square_root(x)
+
+
+@njit(**EXACT)
+def power(x, y):
+    """x^y in the floating type of x (libm)."""
+    x = real(x)
+    return x ** like(x, y)
+
+
+@njit(**EXACT)
+def cbrt(x):
+    """The real cube root: exp(log|x| / 3) and one Newton step."""
+    x = real(x)
+    a = abs(x)
+    y = exp(log(a) / like(x, 3.0))
+    y = y - (y - a / (y * y)) / like(x, 3.0)
+    return copysign(y, x) if a > like(x, 0.0) and a < like(x, math.inf) else x
+
+
+# ---------------------------------------------------------------- hyperbolic and circular functions
+@njit(**EXACT)
+def tanh(x):
+    """The hyperbolic tangent, -expm1(-2 |x|) / (2 + expm1(-2 |x|)) with the sign of x."""
+    x = real(x)
+    e = expm1(like(x, -2.0) * abs(x))
+    return copysign(e / (like(x, 2.0) + e), x)
+
+
+@njit(**EXACT)
+def sinh(x):
+    """The hyperbolic sine (libm)."""
+    return math.sinh(real(x))
+
+
+@njit(**EXACT)
+def cosh(x):
+    """The hyperbolic cosine (libm)."""
+    return math.cosh(real(x))
+
+
+@njit(**EXACT)
+def sin(x):
+    """The sine (libm)."""
+    return math.sin(real(x))
+
+
+@njit(**EXACT)
+def cos(x):
+    """The cosine (libm)."""
+    return math.cos(real(x))
+
+
+@njit(**STRICT)
+def cos_and_sin_of_turns(u):
+    """(cos(2 pi u), sin(2 pi u)), branch-free; error at most 2 eps absolutely for |u| <= 1."""
+    u = real(u)
+    quarters = round_even(like(u, 4.0) * u)
+    f = fma(quarters, like(u, -0.25), u)
+    quadrant = fma(round_down(like(u, 0.25) * quarters), like(u, -4.0), quarters)
+    z = f * f
+    s = f * sin_turns_over_f(z)
+    c = fma(z, cos_turns_tail(z), like(u, 1.0))
+    odd = quadrant == like(u, 1.0) or quadrant == like(u, 3.0)
+    cosine = s if odd else c
+    sine = c if odd else s
+    cosine = -cosine if quadrant == like(u, 1.0) or quadrant == like(u, 2.0) else cosine
+    sine = -sine if quadrant >= like(u, 2.0) else sine
+    return cosine, sine
+
+
+@njit(**EXACT)
+def tan(x):
+    """The tangent (libm)."""
+    return math.tan(real(x))
+
+
+@njit(**EXACT)
+def arcsin(x):
+    """The inverse sine, NaN outside [-1, 1] (libm)."""
+    return math.asin(real(x))
+
+
+@njit(**EXACT)
+def arccos(x):
+    """The inverse cosine, NaN outside [-1, 1] (libm)."""
+    return math.acos(real(x))
+
+
+@njit(**EXACT)
+def arctan(x):
+    """The inverse tangent (libm)."""
+    return math.atan(real(x))
+
+
+@njit(**EXACT)
+def arctan2(y, x):
+    """The angle of the point (x, y) (libm)."""
+    return math.atan2(real(y), real(x))
+
+
+@njit(**EXACT)
+def arcsinh(x):
+    """The inverse hyperbolic sine (libm)."""
+    return math.asinh(real(x))
+
+
+@njit(**EXACT)
+def arccosh(x):
+    """The inverse hyperbolic cosine, NaN below 1 (libm)."""
+    return math.acosh(real(x))
+
+
+@njit(**EXACT)
+def arctanh(x):
+    """The inverse hyperbolic tangent, (log1p(x) - log1p(-x)) / 2 as log1p(2 |x| / (1 - |x|)) / 2 with the sign of x."""
+    x = real(x)
+    a = abs(x)
+    return copysign(like(x, 0.5) * log1p(a + a + (a + a) * a / (like(x, 1.0) - a)), x) if a < like(x, 0.5) else copysign(
+        like(x, 0.5) * log1p((a + a) / (like(x, 1.0) - a)), x)
+
+
+# ---------------------------------------------------------------- the normal distribution and the error function
+@njit(**EXACT)
+def erfcx(x):
+    """e^(x^2) erfc(x); x >= 0 by a polynomial in (x - 4) / (x + 4) (form of Shepherd & Laframboise, Math. Comp. 36, 1981), x < 0 by 2 e^(x^2) - erfcx(-x)."""
+    x = real(x)
+    a = abs(x)
+    value = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (a + like(x, 4.0))) / (like(x, 0.5) + a)
+    if x < like(x, 0.0):
+        b = like(x, 40.0) if a > like(x, 40.0) else a
+        square_high = b * b
+        e = exp(square_high)
+        twice = like(x, 2.0) * e
+        correction = twice * fma(b, b, -square_high)
+        value = (twice + correction if twice < like(x, math.inf) else twice) - value
+    return value
+
+
+@njit(**EXACT)
+def erf_tail(a):
+    """erfc(a) for a >= 0: e^(-a^2) erfcx(a), with the rounding of a^2 put back."""
+    b = like(a, 40.0) if a > like(a, 40.0) else a
+    square_high = b * b
+    e = exp(-square_high)
+    scale = erfcx_scaled(like(a, 1.0) - like(a, 8.0) / (b + like(a, 4.0))) / (like(a, 0.5) + b)
+    return fma(e, -fma(b, b, -square_high), e) * scale
+
+
+@njit(**EXACT)
+def erf(x):
+    """The error function 2 / sqrt(pi) int_0^x e^(-t^2) dt."""
+    x = real(x)
+    a = abs(x)
+    return x * erf_over_x(x * x) if a < like(x, 0.75) else copysign(like(x, 1.0) - erf_tail(a), x)
+
+
+@njit(**EXACT)
+def erfc(x):
+    """1 - erf(x), accurate far out on the right."""
+    x = real(x)
+    tail = erf_tail(abs(x))
+    return like(x, 2.0) - tail if x < like(x, 0.0) else tail
+
+
+@njit(**EXACT)
+def normal_tail(a):
+    """P(Z > a) for a >= 0, Z standard normal: 1/2 - erf(a / sqrt(2)) / 2 near 0, else e^(-a^2 / 2) erfcx(a / sqrt(2)) / 2 with the rounding of a^2 put back."""
+    b = like(a, 40.0) if a > like(a, 40.0) else a
+    half = like(a, 0.5)
+    square_high = b * b
+    e = half * exp(-half * square_high)
+    c = b * like(a, 0.7071067811865476)
+    scale = erfcx_scaled(like(a, 1.0) - like(a, 8.0) / (c + like(a, 4.0))) / (half + c)
+    near = half - half * c * erf_over_x(c * c)
+    return near if c < like(a, 0.35) else fma(e, -half * fma(b, b, -square_high), e) * scale
+
+
+@njit(**EXACT)
+def ndtr(x):
+    """The standard normal distribution function."""
+    x = real(x)
+    tail = normal_tail(abs(x))
+    return tail if x < like(x, 0.0) else like(x, 1.0) - tail
+
+
+@njit(**EXACT)
+def log_ndtr(x):
+    """log of the standard normal distribution function: for x < 0 log(erfcx(-x / sqrt(2)) / 2) - x^2 / 2, else log1p(-P(Z > x))."""
+    x = real(x)
+    if x < like(x, 0.0):
+        c = x * like(x, -0.7071067811865476)
+        scale = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (c + like(x, 4.0))) / (like(x, 0.5) + c)
+        return log(like(x, 0.5) * scale) - like(x, 0.5) * x * x
+    return log1p(-normal_tail(x))
+
+
+quantile_centre_above = polynomial(*(2 * ((
+    3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4, 4.5921953931549871457e4,
+    6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3),)))
+quantile_centre_below = polynomial(*(2 * ((
+    1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3, 2.1213794301586595867e4, 3.9307895800092710610e4,
+    2.8729085735721942674e4, 5.2264952788528545610e3),)))
+quantile_middle_above = polynomial(*(2 * ((
+    1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0, 3.64784832476320460504e0, 1.27045825245236838258e0,
+    2.41780725177450611770e-1, 2.27238449892691845833e-2, 7.74545014278341407640e-4),)))
+quantile_middle_below = polynomial(*(2 * ((
+    1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1, 1.48103976427480074590e-1,
+    1.51986665636164571966e-2, 5.47593808499534494600e-4, 1.05075007164441684324e-9),)))
+quantile_far_above = polynomial(*(2 * ((
+    6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0, 2.96560571828504891230e-1, 2.65321895265761230930e-2,
+    1.24266094738807843860e-3, 2.71155556874348757815e-5, 2.01033439929228813265e-7),)))
+quantile_far_below = polynomial(*(2 * ((
+    1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2, 7.86869131145613259100e-4,
+    1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15),)))
+
+
+@njit(**EXACT)
+def normal_quantile(q, log_tail):
+    """The z with P(Z < z) = 1/2 + q, log(1/2 - |q|) given apart: algorithm AS 241 (Wichura, Applied Statistics 37, 1988)."""
+    if abs(q) <= like(q, 0.425):
+        r = like(q, 0.180625) - q * q
+        return q * quantile_centre_above(r) / quantile_centre_below(r)
+    r = square_root(-log_tail)
+    if r <= like(q, 5.0):
+        r = r - like(q, 1.6)
+        value = quantile_middle_above(r) / quantile_middle_below(r)
+    elif r < like(q, math.inf):
+        r = r - like(q, 5.0)
+        value = quantile_far_above(r) / quantile_far_below(r)
+    else:
+        value = r
+    return copysign(value, q)
+
+
+@njit(**EXACT)
+def ndtri(p):
+    """The quantile of the standard normal distribution: -inf at 0, inf at 1, NaN outside."""
+    p = real(p)
+    rest = like(p, 1.0) - p
+    return normal_quantile(p - like(p, 0.5), log(p if p < rest else rest))
+
+
+@njit(**EXACT)
+def erfinv(x):
+    """The inverse of erf: the normal quantile at (1 + x) / 2 over sqrt(2)."""
+    x = real(x)
+    return like(x, 0.7071067811865476) * normal_quantile(like(x, 0.5) * x, log(like(x, 0.5) * (like(x, 1.0) - abs(x))))
+
+
+@njit(**EXACT)
+def erfcinv(y):
+    """The inverse of erfc: minus the normal quantile at y / 2 over sqrt(2)."""
+    y = real(y)
+    rest = like(y, 2.0) - y
+    log_tail = log(y if y < rest else rest) - like(y, 0.6931471805599453)
+    return like(y, 0.7071067811865476) * normal_quantile(like(y, 0.5) * (like(y, 1.0) - y), log_tail)
+
+
+# ---------------------------------------------------------------- the gamma function and its kin
+# Bernoulli numbers B_2k give the asymptotic series of Abramowitz & Stegun 6.1.41 (log gamma), 6.3.18 (digamma), 6.4.11 (polygamma), in z = 1 / x^2.
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+stirling_series = polynomial(*(2 * (tuple(b / ((2 * k + 1) * (2 * k + 2)) for k, b in enumerate(BERNOULLI)),)))
+digamma_series = polynomial(*(2 * (tuple(b / (2 * k + 2) for k, b in enumerate(BERNOULLI)),)))
+trigamma_series = polynomial(*(2 * (BERNOULLI,)))
+polygamma2_series = polynomial(*(2 * (tuple(b * (2 * k + 3) for k, b in enumerate(BERNOULLI)),)))
+
+
+@njit(**EXACT)
+def gammaln(x):
+    """log |Gamma(x)| (libm); near the roots 1, 2 and those below 0 the error is absolute."""
+    return math.lgamma(real(x))
+
+
+@njit(**EXACT)
+def steps_up_to(x, target):
+    """The number n >= 0 of unit steps that takes x to at least `target`."""
+    return np.int64(round_up(target - x)) if x < target else np.int64(0)
+
+
+@njit(**EXACT)
+def digamma(x):
+    """psi(x) = d/dx log Gamma(x): recurrence to x >= 10 and its series; below 0 psi(1 - x) - pi / tan(pi x). Error relative to the larger term of each."""
+    x = real(x)
+    one = like(x, 1.0)
+    if x == like(x, 0.0):
+        return copysign(like(x, math.inf), -x)
+    value = like(x, 0.0)
+    if x < like(x, 0.0):
+        r = x - round_even(x)
+        if not abs(r) > like(x, 0.0):
+            return like(x, math.nan)
+        value = like(x, -math.pi) / math.tan(like(x, math.pi) * r)
+        x = one - x
+    below = like(x, 0.0)
+    n = steps_up_to(x, like(x, 10.0))
+    for i in range(n - 1, -1, -1):
+        below += one / (x + like(x, i))
+    if x == like(x, math.inf):
+        return x
+    y = x + like(x, n)
+    r = one / y
+    z = r * r
+    return value + (log(y) - (like(x, 0.5) * r + z * digamma_series(z)) - below)
+
+
+@njit(**EXACT)
+def trigamma(x):
+    """psi'(x): recurrence to x >= 10 and its series; below 0 (pi / sin(pi x))^2 - psi'(1 - x)."""
+    x = real(x)
+    one = like(x, 1.0)
+    reflected = like(x, 0.0)
+    below_zero = x < like(x, 0.0)
+    if below_zero:
+        r = x - round_even(x)
+        if r != r:
+            return r
+        reflected = like(x, math.pi) / math.sin(like(x, math.pi) * r)
+        x = one - x
+    below = like(x, 0.0)
+    n = steps_up_to(x, like(x, 10.0))
+    for i in range(n - 1, -1, -1):
+        r = one / (x + like(x, i))
+        below += r * r
+    r = one / (x + like(x, n))
+    z = r * r
+    value = below + (r + like(x, 0.5) * z + z * r * trigamma_series(z))
+    return reflected * reflected - value if below_zero else value
+
+
+@njit(**EXACT)
+def polygamma2(x):
+    """psi''(x): recurrence to x >= 14 and its series; below 0 psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3, its error relative to the larger term."""
+    x = real(x)
+    one = like(x, 1.0)
+    two = like(x, 2.0)
+    if x == like(x, 0.0):
+        return copysign(like(x, math.inf), -x)
+    value = like(x, 0.0)
+    if x < like(x, 0.0):
+        r = x - round_even(x)
+        if not abs(r) > like(x, 0.0):
+            return like(x, math.nan)
+        cosecant = like(x, math.pi) / math.sin(like(x, math.pi) * r)
+        value = -two * math.cos(like(x, math.pi) * r) * cosecant * cosecant * cosecant
+        x = one - x
+    below = like(x, 0.0)
+    n = steps_up_to(x, like(x, 14.0))
+    for i in range(n - 1, -1, -1):
+        r = one / (x + like(x, i))
+        below += r * r * r
+    r = one / (x + like(x, n))
+    z = r * r
+    return value - (two * below + (z + z * r + z * z * polygamma2_series(z)))
+
+
+@njit(**EXACT)
+def stirling_remainder(x):
+    """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2) for x >= 10."""
+    r = like(x, 1.0) / x
+    return r * stirling_series(r * r)
+
+
+@njit(**EXACT)
+def betaln(a, b):
+    """log |Gamma(a) Gamma(b) / Gamma(a + b)|, by Stirling remainders from 10 on (DiDonato & Morris, ACM TOMS 18, 1992); error relative to the largest term."""
+    a = real(a)
+    b = real(b)
+    low = minimum(a, b)
+    high = maximum(a, b)
+    if not high >= like(high, 10.0) or low <= like(low, 0.0):
+        return gammaln(low) + (gammaln(high) - gammaln(low + high))
+    share = low / high
+    log_rest = -log1p(share)  # log(high / (low + high))
+    if low < like(low, 10.0):
+        remainder = stirling_remainder(high) - stirling_remainder(low + high)
+        return gammaln(low) + remainder + low - low * log(low + high) + (high - like(high, 0.5)) * log_rest
+    remainder = stirling_remainder(low) + (stirling_remainder(high) - stirling_remainder(low + high))
+    log_share = log(low / (low + high))
+    return like(high, 0.9189385332046727) - like(high, 0.5) * log(high) + remainder + (low - like(low, 0.5)) * log_share + high * log_rest
+
+
+# ---------------------------------------------------------------- order, sign, choice
+@njit(**STRICT)
+def select(condition, a, b):
+    """a where the condition holds, else b; both are evaluated."""
+    return a if condition else b
+
+
+@njit(**STRICT)
+def maximum(x, y):
+    """The larger of x and y; NaN if either is."""
+    return x if x >= y or x != x else y
+
+
+@njit(**STRICT)
+def minimum(x, y):
+    """The smaller of x and y; NaN if either is."""
+    return x if x <= y or x != x else y
+
+
+@njit(**STRICT)
+def absolute(x):
+    """|x|, of the type of x."""
+    return abs(x)
+
+
+@njit(**STRICT)
+def floor(x):
+    """The largest integer <= x, as a float."""
+    return round_down(x)
+
+
+@njit(**STRICT)
+def ceil(x):
+    """The smallest integer >= x, as a float."""
+    return round_up(x)
+
+
+@njit(**STRICT)
+def sign(x):
+    """-1, 0 or 1; NaN at NaN."""
+    x = real(x)
+    return like(x, 1.0) if x > like(x, 0.0) else (like(x, -1.0) if x < like(x, 0.0) else x)
+
+
+@njit(**STRICT)
+def heaviside(x, at_zero):
+    """0 below 0, 1 above, `at_zero` at 0, NaN at NaN."""
+    x = real(x)
+    outside = like(x, 1.0) if x > like(x, 0.0) else (like(x, 0.0) if x < like(x, 0.0) else x)
+    return like(x, at_zero) if x == like(x, 0.0) else outside
+
+
+@njit(**STRICT)
+def mod(x, y):
+    """x - y floor(x / y), with the sign of y; NaN at y = 0."""
+    return x % y

@@ -1,0 +1,1 @@
+"""The NumPy front: shapes, broadcasting, the ufunc protocol, leaves; and the border to SymPy."""

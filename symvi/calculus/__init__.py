@@ -1,0 +1,1 @@
+"""Reverse and forward mode on terms; derivatives are closed in the language."""

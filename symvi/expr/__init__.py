@@ -1,0 +1,1 @@
+"""Dims, labels, hash-consed nodes and their canonical constructors, facts, provenance, printing."""

@@ -1,0 +1,342 @@
+"""What is known about values without evaluating them: intervals of terms, definiteness and triangularity of matrices.
+
+Facts propagate by rule from the leaves and can be asserted by `sv.assume`. They license rewrites (the Cholesky factor
+for the inverse of a positive definite matrix) and remove run-time checks.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from symvi.expr.build import rename
+from symvi.expr.labels import Label
+from symvi.expr.nodes import (
+    Apply,
+    Array,
+    Constant,
+    Contract,
+    Delta,
+    Input,
+    Iota,
+    NamedConstant,
+    Node,
+    Operator,
+    Read,
+    Reduce,
+    Size,
+    Sum,
+    Surrogate,
+    Tensor,
+    Term,
+    postorder,
+)
+
+__all__ = ["interval", "is_positive", "is_nonnegative", "matrix_facts", "assert_fact", "asserted", "MATRIX_FACTS"]
+
+MATRIX_FACTS = ("symmetric", "psd", "spd", "lower", "diagonal")
+_IMPLIED = {"spd": {"psd", "symmetric"}, "psd": {"symmetric"}, "diagonal": {"symmetric", "lower"}}
+_asserted: WeakKeyDictionary = WeakKeyDictionary()
+
+Interval = tuple[float, float]
+EVERYTHING: Interval = (-inf, inf)
+
+
+def assert_fact(array: Node, fact: str) -> None:
+    """Record a fact that the user states of a matrix, or `positive` / `nonnegative` of a term."""
+    _asserted.setdefault(array, set()).add(fact)
+    array.memo.pop("matrix_facts", None)
+    array.memo.pop("interval", None)
+
+
+def asserted(node: Node) -> frozenset[str]:
+    """The facts that the user stated of a node; they are part of what a kernel is compiled for."""
+    return frozenset(_asserted.get(node, ()))
+
+
+# ------------------------------------------------------------------------------------------------------------- intervals
+def _times(a: Interval, b: Interval) -> Interval:
+    corners = [0.0 if 0.0 in (x, y) else x * y for x in a for y in b]
+    return min(corners), max(corners)
+
+
+def _power(base: Interval, exponent: int) -> Interval:
+    lo, hi = base
+    if exponent < 0:
+        lo, hi = _power(base, -exponent)
+        if lo > 0 or hi < 0:
+            return (1 / hi if hi else inf, 1 / lo if lo else inf) if lo > 0 else (1 / hi if hi else -inf, 1 / lo)
+        return (0.0, inf) if lo >= 0 else EVERYTHING
+    try:
+        corners = [lo**exponent, hi**exponent]
+    except OverflowError:
+        return (0.0, inf) if exponent % 2 == 0 or lo >= 0 else EVERYTHING
+    if exponent % 2 == 0 and lo < 0 < hi:
+        return 0.0, max(corners)
+    return min(corners), max(corners)
+
+
+def interval(term: Term) -> Interval:
+    """Bounds (closed, possibly infinite) of the values of a term. A lower bound of 5e-324 stands for "positive"."""
+    if "interval" not in term.memo:
+        for node in postorder((term,), lambda n: [c for c in n.children if c.is_term and "interval" not in c.memo]):
+            node.memo.setdefault("interval", _interval(node))
+    return term.memo["interval"]
+
+
+TINY = 5e-324
+
+
+def _interval(term: Term) -> Interval:
+    stated = asserted(term)
+    if "positive" in stated:
+        return TINY, inf
+    if "nonnegative" in stated:
+        return 0.0, inf
+    known = [child.memo.get("interval", EVERYTHING) for child in term.children if child.is_term]
+    if isinstance(term, Constant):
+        value = _to_float(term.value)
+        return (value, value) if value == value else EVERYTHING
+    if isinstance(term, NamedConstant):
+        return 3.14, 3.15
+    if isinstance(term, (Size, Iota, Delta)):
+        return (0.0, 1.0) if isinstance(term, Delta) else (0.0, inf)
+    if isinstance(term, Sum):
+        lo = hi = 0.0
+        for (coefficient, _), bounds in zip(term.terms, known, strict=True):
+            a, b = _times((_to_float(coefficient),) * 2, bounds)
+            lo, hi = lo + a, hi + b
+        return (lo if lo == lo else -inf, hi if hi == hi else inf)
+    if isinstance(term, Contract):
+        bounds = (1.0, 1.0)
+        for (_, exponent), base in zip(term.factors, known, strict=True):
+            bounds = _times(bounds, _power(base, exponent))
+        if bounds[0] > 0 and any(b[0] >= TINY for b in known):
+            bounds = (max(bounds[0], TINY), bounds[1])
+        if term.bound:
+            lo, hi = bounds
+            return (0.0 if lo >= 0 else -inf, 0.0 if hi <= 0 else inf)
+        return bounds
+    if isinstance(term, Reduce):
+        if term.operation in ("max", "min"):
+            return known[0]
+        return (0.0, 1.0) if term.operation in ("any", "all") else EVERYTHING if term.operation == "logsumexp" or known[0][0] < 0 else (0.0, inf)
+    if isinstance(term, Surrogate):
+        return known[0]
+    if isinstance(term, Read):
+        return _array_interval(term.array)
+    if isinstance(term, Apply):
+        return _apply_interval(term, known)
+    return EVERYTHING
+
+
+def _to_float(value) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def _array_interval(array: Array) -> Interval:
+    if isinstance(array, Input):
+        support = array.leaf.support
+        if support is not None and getattr(support, "interval", None):
+            return support.interval
+        return (0.0, inf) if array.leaf.index_of is not None else (0.0, 1.0) if array.kind == "b" else EVERYTHING
+    if isinstance(array, Tensor):
+        return interval(array.term)
+    return EVERYTHING
+
+
+def _apply_interval(term: Apply, known: list[Interval]) -> Interval:
+    function = term.function
+    if function.name == "where":
+        return min(known[1][0], known[2][0]), max(known[1][1], known[2][1])
+    if function.name == "maximum":
+        return max(known[0][0], known[1][0]), max(known[0][1], known[1][1])
+    if function.name == "minimum":
+        return min(known[0][0], known[1][0]), min(known[0][1], known[1][1])
+    if function.name == "power":
+        return (TINY, inf) if known[0][0] > 0 else (0.0, inf) if known[0][0] >= 0 else EVERYTHING
+    lo, hi = function.range
+    if function.monotone and len(known) == 1:
+        with np.errstate(all="ignore"):
+            ends = [float(function.numpy(np.float64(min(max(end, function.domain[0]), function.domain[1])))) for end in known[0]]
+        ends = sorted(end if end == end else bound for end, bound in zip(ends, (lo, hi), strict=True))
+        lo, hi = max(lo, ends[0]), min(hi, ends[1])
+    if function.name in ("exp", "softplus", "sigmoid", "cosh", "erfc", "ndtr"):
+        lo = max(lo, TINY)
+    return lo, hi
+
+
+def is_positive(term: Term) -> bool:
+    return interval(term)[0] > 0
+
+
+def is_nonnegative(term: Term) -> bool:
+    return interval(term)[0] >= 0
+
+
+# -------------------------------------------------------------------------------------------------------------- matrices
+def matrix_facts(array: Array) -> frozenset[str]:
+    """Facts of the matrices in the last two axes of an array."""
+    if "matrix_facts" not in array.memo:
+        array.memo["matrix_facts"] = _close(_matrix_facts(array) | asserted(array))
+    return array.memo["matrix_facts"]
+
+
+def _close(facts) -> frozenset[str]:
+    result = set(facts)
+    for fact in facts:
+        result |= _IMPLIED.get(fact, set())
+    return frozenset(result)
+
+
+def _matrix_facts(array: Array) -> set[str]:
+    if len(array.shape) < 2 or array.shape[-1] != array.shape[-2]:
+        return set()
+    if isinstance(array, Input):
+        support = array.leaf.support
+        return set(getattr(support, "matrix_facts", ())) if support is not None else set()
+    if isinstance(array, Operator):
+        return set(array.atom.facts(array))
+    assert isinstance(array, Tensor)
+    i, j = array.axes[-2:]
+    facts = set()
+    definite = _definite(array.term, i, j)
+    if definite:
+        facts.add(definite)
+    if rename(array.term, {i: j, j: i}) is array.term:
+        facts.add("symmetric")
+    if _vanishes_above_diagonal(array.term, i, j):
+        facts.add("lower")
+    return facts
+
+
+def _definite(term: Term, i: Label, j: Label) -> str | None:
+    """"spd", "psd" or None for the matrix term[i, j]."""
+    if i not in term.labels and j not in term.labels:
+        return "psd" if is_nonnegative(term) else None
+    if isinstance(term, Delta):
+        return "spd" if {term.left, term.right} == {i, j} else None
+    if isinstance(term, Read):
+        if term.array.shape and len(term.indices) >= 2 and {i, j} == set(term.indices[-2:]):
+            facts = matrix_facts(term.array)
+            return "spd" if "spd" in facts else "psd" if "psd" in facts else None
+        if isinstance(term.array, Tensor) and term.plain:
+            inverse = {index: axis for axis, index in zip(term.array.axes, term.indices, strict=True)}
+            return _definite(term.array.term, inverse[i], inverse[j]) if i in inverse and j in inverse else None
+        return None
+    if isinstance(term, Sum):
+        if any(c < 0 for c, _ in term.terms):
+            return None
+        kinds = [_definite(t, i, j) for _, t in term.terms]
+        return None if None in kinds else "spd" if "spd" in kinds else "psd"
+    if isinstance(term, Contract):
+        return _definite_product(term, i, j)
+    if isinstance(term, Apply) and term.function.name == "exp":
+        inner = term.children[0]
+        if _minus_squared_distance(inner, i, j) or _definite(inner, i, j):
+            return "psd"
+    return None
+
+
+def _definite_product(term: Contract, i: Label, j: Label) -> str | None:
+    """Schur products of definite matrices, Gram matrices f[i] f[j], non-negative weights."""
+    swap = {i: j, j: i}
+    remaining = [base for base, exponent in term.factors for _ in range(exponent) if exponent > 0]
+    remaining += [base**-1 for base, exponent in term.factors if exponent < 0 for _ in range(-exponent)]
+    kind = "spd" if not term.bound else "psd"
+    strict = False
+    while remaining:
+        factor = remaining.pop()
+        if i not in factor.labels and j not in factor.labels:
+            twin_free = is_nonnegative(factor) or remaining.count(factor) % 2 == 1
+            if not twin_free:
+                return None
+            if not is_nonnegative(factor):
+                remaining.remove(factor)
+                kind = "psd"
+            elif not is_positive(factor):
+                kind = "psd"
+            continue
+        twin = rename(factor, swap)
+        if twin in remaining and twin is not factor:
+            remaining.remove(twin)
+            if not _delta_like(term, i, j):
+                kind = "psd" if kind != "spd" or not strict else kind
+            continue
+        definite = _definite(factor, i, j)
+        if definite is None:
+            return None
+        strict = strict or definite == "spd"
+    return "spd" if kind == "spd" and strict else "psd"
+
+
+def _delta_like(term: Contract, i: Label, j: Label) -> bool:
+    return any(isinstance(base, Delta) and {base.left, base.right} == {i, j} for base in term.children)
+
+
+def _minus_squared_distance(term: Term, i: Label, j: Label) -> bool:
+    """-c Σ (f(i) - f(j))^2 with c >= 0, possibly plus terms that are definite: its exponential is psd (Schoenberg 1938)."""
+    for coefficient, part in term.terms if isinstance(term, Sum) else ((1, term),):
+        if coefficient > 0:
+            if _definite(part, i, j) is None:
+                return False
+            continue
+        factors = part.factors if isinstance(part, Contract) else ((part, 1),)
+        distances = 0
+        for base, exponent in factors:
+            if i not in base.labels and j not in base.labels:
+                if exponent % 2 and not is_nonnegative(base):
+                    return False
+            elif exponent == 2 and rename(base, {i: j, j: i}) is -base:
+                distances += 1
+            elif exponent == 1 and isinstance(base, (Contract, Read)) and _is_squared_distance(base, i, j):
+                distances += 1
+            else:
+                return False
+        if distances != 1:
+            return False
+    return True
+
+
+def _is_squared_distance(term: Term, i: Label, j: Label) -> bool:
+    if isinstance(term, Read):
+        if not (isinstance(term.array, Tensor) and term.plain):
+            return False
+        inverse = {index: axis for axis, index in zip(term.array.axes, term.indices, strict=True)}
+        return i in inverse and j in inverse and _is_squared_distance(term.array.term, inverse[i], inverse[j])
+    return isinstance(term, Contract) and _minus_squared_distance(-_unbound(term), i, j)
+
+
+def _unbound(term: Contract) -> Term:
+    from symvi.expr.build import multiply
+
+    return multiply(term.factors)
+
+
+def _vanishes_above_diagonal(term: Term, i: Label, j: Label) -> bool:
+    """True when term[i, j] is structurally zero for j > i."""
+    if isinstance(term, Delta):
+        return {term.left, term.right} == {i, j}
+    if isinstance(term, Read):
+        return tuple(term.indices[-2:]) == (i, j) and "lower" in matrix_facts(term.array)
+    if isinstance(term, Sum):
+        return all(_vanishes_above_diagonal(t, i, j) for t in term.children)
+    if isinstance(term, Contract) and not term.bound:
+        return any(_vanishes_above_diagonal(t, i, j) for t, e in term.factors if e > 0)
+    if isinstance(term, Contract):
+        return False
+    if isinstance(term, Apply) and term.function.name == "where":
+        condition, yes, no = term.children
+        zero_no = isinstance(no, Constant) and no.value == 0
+        if zero_no and isinstance(condition, Apply):
+            left, right = condition.children
+            if condition.function.name in ("greater_equal", "greater", "equal") and isinstance(left, Iota) and isinstance(right, Iota):
+                if (left.label, right.label) == (i, j) or condition.function.name == "equal":
+                    return True
+        return _vanishes_above_diagonal(no, i, j) and (_vanishes_above_diagonal(yes, i, j) or (isinstance(condition, Apply) and condition.function.name == "equal"))
+    return isinstance(term, Constant) and term.value == 0

@@ -1,0 +1,74 @@
+"""Where a node came from: the user's file and line, and the name the user gave it. A side table, never part of identity."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+from contextlib import contextmanager
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+__all__ = ["Site", "here", "record", "site_of", "within", "hint_of"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Site(NamedTuple):
+    """A line of the user's code."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+
+_sites: WeakKeyDictionary = WeakKeyDictionary()
+_override: list[Site | None] = []
+
+
+def here() -> Site | None:
+    """The innermost line outside symvi on the call stack, or the site of the surrounding `within`."""
+    if _override:
+        return _override[-1]
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return Site(frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
+
+
+def record(node: object) -> None:
+    """Remember the present line for `node`, unless an earlier line is known."""
+    if node not in _sites:
+        site = here()
+        if site is not None:
+            _sites[node] = site
+
+
+def site_of(node: object) -> Site | None:
+    """The user's line that made `node`."""
+    return _sites.get(node)
+
+
+@contextmanager
+def within(site: Site | None):
+    """Nodes made inside belong to `site`: derivatives and rewrites belong to the line they come from."""
+    _override.append(site)
+    try:
+        yield
+    finally:
+        _override.pop()
+
+
+_ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
+
+
+def hint_of(node: object) -> str | None:
+    """The variable to which the user's line assigned this node: `eta = X @ w` gives `eta`."""
+    site = _sites.get(node)
+    if site is None:
+        return None
+    match = _ASSIGNMENT.match(linecache.getline(site.file, site.line))
+    return match.group(1) if match else None
