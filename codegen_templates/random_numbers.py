@@ -1,4 +1,4 @@
-"""Counter-based random numbers: every draw is a function of (seed, stream, step, site, particle, global row, column), computed, never stored.
+"""Counter-based random numbers: a draw is a function of (seed, stream, step, site, particle, global row, column), computed, never stored.
 
 The generator is Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Layout of a call:
 
@@ -6,10 +6,10 @@ The generator is Philox-4x32-10 (Salmon et al., "Parallel random numbers: as eas
     counter  c0 = position block (column pair)      c1 = global row (low 32 bits)
              c2 = step (low 32 bits)                c3 = stream << 28 | site << 16 | particle
 
-so there are 15 streams (0 to 14; stream 15 belongs to the permutations below), 4,096 sites and 65,536 particles. A call gives four words, two words make
-one uniform number, so a call gives two numbers: columns 2 c0 and 2 c0 + 1 of its row. An array with one column uses both for rows: global row r
-is branch r & 1 of counter row r >> 1. Draws into a float32 array are the float64 numbers of the same counters, rounded.
-All words are held as uint64 below 2^32; nothing here is compiled with fast mathematics, so the bits do not depend on the loop around a draw.
+so there are 15 streams (0 to 14; stream 15 belongs to the permutations below), 4,096 sites and 65,536 particles. A call gives four words,
+two words make one uniform number, so a call gives two numbers: columns 2 c0 and 2 c0 + 1 of its row. An array with one column uses both for
+rows: global row r is branch r & 1 of counter row r >> 1. Draws into a float32 array are the float64 numbers of the same counters, rounded.
+Words are held as uint64 below 2^32. Nothing here is compiled with fast mathematics, so the bits do not depend on the loop around a draw.
 """
 import numpy as np
 from numba import njit
@@ -99,96 +99,90 @@ def rademacher_pair(c0, c1, c2, c3, k0, k1):
     return 1.0 if u < 0.5 else -1.0, 1.0 if v < 0.5 else -1.0
 
 
-@njit(**DRAWS)
-def fill_pairs(pair, out, key, site, particle, first_row, rows):
-    """Fills out[rows, columns] from a function of a counter; the global row of r is rows[first_row + r], or first_row + r if `rows` is empty.
+def drawing_from(pair):
+    """The drawing function of a function of a counter; made here, because code that gets a function as an argument cannot be cached."""
 
-    Works on groups of GROUP counters: their words, then the numbers (the only loop over the generator, vector code), then the copy to their places.
-    """
-    c2 = low_word(key[2])
-    c3 = low_word(key[1] << 28 | site << 16 | particle)
-    k0 = low_word(key[0])
-    k1 = low_word(key[0] >> 32)
-    count, width = out.shape
-    flat = out.reshape(out.size)
-    single = width == 1
-    gathered = rows.size > 0
-    chosen = rows[first_row:first_row + count] if gathered else rows
-    blocks = (width + 1) >> 1
-    start = first_row >> 1 if single else first_row
-    total = count * blocks
-    if single and not gathered and count:
-        total = ((first_row + count - 1) >> 1) - start + 1
-    words = np.empty((2, GROUP), np.uint64)
-    numbers = np.empty(2 * GROUP)
-    row = 0
-    block = 0
-    place = 0
-    row_end = width
-    for begin in range(0, total, GROUP):
-        size = min(GROUP, total - begin)
-        positions = words[0, :size]
-        row_words = words[1, :size]
-        for j in range(size):
-            row_words[j] = low_word((chosen[row] >> 1 if single else chosen[row]) if gathered else start + row)
-            positions[j] = np.uint64(block)
-            block += 1
-            if block == blocks:
-                block = 0
-                row += 1
-        drawn = numbers[:2 * size]
-        for j in range(size):
-            even, odd = pair(positions[j], row_words[j], c2, c3, k0, k1)
-            drawn[2 * j] = even
-            drawn[2 * j + 1] = odd
-        if single and gathered:
+    @njit(**DRAWS)
+    def draw(out, key, site, particle, first_row, rows):
+        """Fills the C array out[r, c]; its row r is global row rows[first_row + r], or first_row + r if `rows` is empty.
+
+        key is int64 [seed, stream, step]. Works on groups of counters: their words, then the numbers (the only loop over the generator,
+        vector code), then the copy to their places.
+        """
+        c2 = low_word(key[2])
+        c3 = low_word(key[1] << 28 | site << 16 | particle)
+        k0 = low_word(key[0])
+        k1 = low_word(key[0] >> 32)
+        count, width = out.shape
+        flat = out.reshape(out.size)
+        single = width == 1
+        gathered = rows.size > 0
+        chosen = rows[first_row:first_row + count] if gathered else rows
+        blocks = (width + 1) >> 1
+        start = first_row >> 1 if single else first_row
+        total = count * blocks
+        if single and not gathered and count:
+            total = ((first_row + count - 1) >> 1) - start + 1
+        words = np.empty((2, GROUP), np.uint64)
+        numbers = np.empty(2 * GROUP)
+        row = 0
+        block = 0
+        place = 0
+        row_end = width
+        for begin in range(0, total, GROUP):
+            size = min(GROUP, total - begin)
+            positions = words[0, :size]
+            row_words = words[1, :size]
             for j in range(size):
-                flat[begin + j] = drawn[2 * j + (chosen[begin + j] & 1)]
-        elif width & 1 and not single:
+                row_words[j] = low_word((chosen[row] >> 1 if single else chosen[row]) if gathered else start + row)
+                positions[j] = np.uint64(block)
+                block += 1
+                if block == blocks:
+                    block = 0
+                    row += 1
+            drawn = numbers[:2 * size]
             for j in range(size):
-                flat[place] = drawn[2 * j]
-                place += 1
-                if place < row_end:
-                    flat[place] = drawn[2 * j + 1]
+                even, odd = pair(positions[j], row_words[j], c2, c3, k0, k1)
+                drawn[2 * j] = even
+                drawn[2 * j + 1] = odd
+            if single and gathered:
+                for j in range(size):
+                    flat[begin + j] = drawn[2 * j + (chosen[begin + j] & 1)]
+            elif width & 1 and not single:
+                for j in range(size):
+                    flat[place] = drawn[2 * j]
                     place += 1
-                else:
-                    row_end += width
-        else:
-            shift = 2 * begin - (first_row & 1 if single else 0)
-            low = max(0, -shift)
-            high = min(2 * size, flat.size - shift)
-            target = flat[shift + low:shift + high]
-            source = drawn[low:high]
-            for i in range(target.size):
-                target[i] = source[i]
+                    if place < row_end:
+                        flat[place] = drawn[2 * j + 1]
+                        place += 1
+                    else:
+                        row_end += width
+            else:
+                shift = 2 * begin - (first_row & 1 if single else 0)
+                low = max(0, -shift)
+                high = min(2 * size, flat.size - shift)
+                target = flat[shift + low:shift + high]
+                source = drawn[low:high]
+                for i in range(target.size):
+                    target[i] = source[i]
+
+    return draw
 
 
-@njit(**DRAWS)
-def draw_normal(out, key, site, particle, first_row, rows):
-    """Standard normals into out[rows, columns]; key = int64 [seed, stream, step]; global rows as in fill_pairs."""
-    fill_pairs(normal_pair, out, key, site, particle, first_row, rows)
+draw_normal = drawing_from(normal_pair)  # standard normals
+draw_exponential = drawing_from(exponential_pair)  # standard exponentials
+draw_rademacher = drawing_from(rademacher_pair)  # fair signs, -1 or 1
+draw_uniform_rounded = drawing_from(uniform_pair)
 
 
 @njit(**DRAWS)
 def draw_uniform(out, key, site, particle, first_row, rows):
-    """Uniforms on the open interval (0, 1) into out[rows, columns]; in float32 what would round to 1 is 1 - 2^-24."""
-    fill_pairs(uniform_pair, out, key, site, particle, first_row, rows)
+    """Uniforms on the open interval (0, 1), as the draws above; in float32 what would round to 1 is 1 - 2^-24."""
+    draw_uniform_rounded(out, key, site, particle, first_row, rows)
     flat = out.reshape(out.size)
     for i in range(flat.size):
         if flat[i] >= 1.0:
             flat[i] = LARGEST_BELOW_ONE
-
-
-@njit(**DRAWS)
-def draw_exponential(out, key, site, particle, first_row, rows):
-    """Standard exponentials into out[rows, columns]."""
-    fill_pairs(exponential_pair, out, key, site, particle, first_row, rows)
-
-
-@njit(**DRAWS)
-def draw_rademacher(out, key, site, particle, first_row, rows):
-    """Fair signs, -1 or 1, into out[rows, columns]."""
-    fill_pairs(rademacher_pair, out, key, site, particle, first_row, rows)
 
 
 # ---------------------------------------------------------------- keyed permutations
@@ -213,7 +207,7 @@ def mixed_word(x, k):
 
 @njit(**DRAWS)
 def bits_of_domain(n):
-    """The number of bits of n - 1: the permutation acts on range(2^bits). At least 6, since fewer leave the rounds too few functions to choose from."""
+    """The number of bits of n - 1, at least 6: fewer leave the Feistel rounds too few functions to choose from."""
     bits = 6
     while n > 1 << bits:
         bits += 1
@@ -222,7 +216,7 @@ def bits_of_domain(n):
 
 @njit(**DRAWS)
 def permuted_by_keys(i, n, bits, keys):
-    """The image of i in range(n): eight Feistel rounds on the two halves of `bits` bits, repeated while outside (Black & Rogaway, CT-RSA 2002); bits <= 62."""
+    """The image of i in range(n): eight Feistel rounds on two halves of `bits` bits, again while outside (Black & Rogaway, CT-RSA 2002)."""
     low_bits = np.uint64(bits >> 1)
     low_mask = (ONE << low_bits) - ONE
     high_mask = (ONE << np.uint64(bits - (bits >> 1))) - ONE
@@ -247,7 +241,7 @@ def permuted_index(i, n, key):
 
 @njit(**DRAWS)
 def fill_batch(rows_out, n, seed, step):
-    """The distinct rows of a step: batch b of epoch e takes images b B .. b B + B - 1, B = rows_out.size, n // B batches an epoch; 1 and no rows if B > n."""
+    """The B = rows_out.size distinct rows of a step: batch b of an epoch (n // B of them) takes images b B up to (b + 1) B; 1 if B > n."""
     size = rows_out.size
     if size > n:
         return 1

@@ -1,7 +1,8 @@
 """Scalar mathematics of emitted kernels: float32 in, float32 out; anything else is float64.
 
-`exp log log1p expm1` and what is built on them are branch-free, so that LLVM turns a loop over them into vector code; the functions named libm below are
-calls, element by element. Errors are at most 4 units in the last place of the result, over the whole range, unless a docstring says otherwise.
+`exp log log1p expm1` and what is built on them are branch-free, so that LLVM turns a loop over them into vector code; the functions marked
+libm are calls, element by element. Errors are at most 4 units in the last place of the result, over the whole range, unless a docstring
+says otherwise. Fused multiply-add is assumed to be fast (any x86-64 since 2013, any AArch64).
 """
 import math
 
@@ -12,11 +13,13 @@ from numba import njit
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-STRICT = dict(error_model="numpy", nogil=True, forceinline=True)  # every fused operation is written out: the same bits wherever LLVM inlines it
-EXACT = dict(error_model="numpy", nogil=True, fastmath={"contract"})
+STRICT = dict(error_model="numpy", nogil=True, forceinline=True)  # fused operations are written out: the same bits wherever it is inlined
+EXACT = dict(fastmath={"contract"}, **STRICT)
+CALLED = dict(error_model="numpy", nogil=True, fastmath={"contract"})  # long and scalar: left to LLVM whether to inline
 
 I32 = ir.IntType(32)
-VECTOR_SCALE = config.CPU_NAME is None and bool(llvm.get_host_cpu_features().get("avx512f", False))
+# llvm.ldexp is one instruction on AVX-512 and a library call elsewhere; LLVM has it from version 17 on.
+VECTOR_SCALE = config.CPU_NAME is None and llvm.llvm_version_info[0] >= 17 and bool(llvm.get_host_cpu_features().get("avx512f", False))
 
 
 def real_type(kind):
@@ -119,8 +122,9 @@ def times_power_of_two(typing_context, x, k):
         power = builder.select(builder.fcmp_ordered("ord", power, power), power, ir.Constant(power.type, 0.0))
         power = builder.fptosi(power, I32)
         if VECTOR_SCALE:
-            name = "llvm.ldexp.f%d.i32" % integer.width
-            return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(value.type, [value.type, I32]), name), [value, power])
+            kind = ir.FunctionType(value.type, [value.type, I32])
+            ldexp = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ldexp.f{integer.width}.i32")
+            return builder.call(ldexp, [value, power])
         half = builder.ashr(power, I32(1))
         for part in (half, builder.sub(power, half)):
             if integer.width > 32:
@@ -225,7 +229,8 @@ def log_of_parts(m, k, correction):
     s = f / (like(m, 2.0) + f)
     z = s * s
     half_square = like(m, 0.5) * f * f
-    inner = fma(s, fma(z * atanh_tail(z), like(m, 2.0), half_square), fma(k, by_precision(m, 1.9082149292705877e-10, 1.4286068203094173e-06), correction))
+    low = fma(k, by_precision(m, 1.9082149292705877e-10, 1.4286068203094173e-06), correction)
+    inner = fma(s, fma(z * atanh_tail(z), like(m, 2.0), half_square), low)
     return fma(k, by_precision(m, 0.6931471803691238, 0.693145751953125), f - (half_square - inner))
 
 
@@ -479,9 +484,9 @@ def arctanh(x):
 
 
 # ---------------------------------------------------------------- the normal distribution and the error function
-@njit(**EXACT)
+@njit(**CALLED)
 def erfcx(x):
-    """e^(x^2) erfc(x); x >= 0 by a polynomial in (x - 4) / (x + 4) (form of Shepherd & Laframboise, Math. Comp. 36, 1981), x < 0 by 2 e^(x^2) - erfcx(-x)."""
+    """e^(x^2) erfc(x): a polynomial in (x - 4) / (x + 4) (Shepherd & Laframboise, Math. Comp. 36, 1981); 2 e^(x^2) - erfcx(-x) below 0."""
     x = real(x)
     a = abs(x)
     value = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (a + like(x, 4.0))) / (like(x, 0.5) + a)
@@ -523,7 +528,7 @@ def erfc(x):
 
 @njit(**EXACT)
 def normal_tail(a):
-    """P(Z > a) for a >= 0, Z standard normal: 1/2 - erf(a / sqrt(2)) / 2 near 0, else e^(-a^2 / 2) erfcx(a / sqrt(2)) / 2 with the rounding of a^2 put back."""
+    """P(Z > a), a >= 0: 1/2 - erf(a / sqrt(2)) / 2 near 0, else e^(-a^2 / 2) erfcx(a / sqrt(2)) / 2 with the rounding of a^2 put back."""
     b = like(a, 40.0) if a > like(a, 40.0) else a
     half = like(a, 0.5)
     square_high = b * b
@@ -573,7 +578,7 @@ quantile_far_below = polynomial(*(2 * ((
     1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15),)))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def normal_quantile(q, log_tail):
     """The z with P(Z < z) = 1/2 + q, log(1/2 - |q|) given apart: algorithm AS 241 (Wichura, Applied Statistics 37, 1988)."""
     if abs(q) <= like(q, 0.425):
@@ -591,7 +596,7 @@ def normal_quantile(q, log_tail):
     return copysign(value, q)
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def ndtri(p):
     """The quantile of the standard normal distribution: -inf at 0, inf at 1, NaN outside."""
     p = real(p)
@@ -599,14 +604,14 @@ def ndtri(p):
     return normal_quantile(p - like(p, 0.5), log(p if p < rest else rest))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def erfinv(x):
     """The inverse of erf: the normal quantile at (1 + x) / 2 over sqrt(2)."""
     x = real(x)
     return like(x, 0.7071067811865476) * normal_quantile(like(x, 0.5) * x, log(like(x, 0.5) * (like(x, 1.0) - abs(x))))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def erfcinv(y):
     """The inverse of erfc: minus the normal quantile at y / 2 over sqrt(2)."""
     y = real(y)
@@ -616,7 +621,7 @@ def erfcinv(y):
 
 
 # ---------------------------------------------------------------- the gamma function and its kin
-# Bernoulli numbers B_2k give the asymptotic series of Abramowitz & Stegun 6.1.41 (log gamma), 6.3.18 (digamma), 6.4.11 (polygamma), in z = 1 / x^2.
+# Bernoulli numbers B_2k give the series of Abramowitz & Stegun 6.1.41 (log gamma), 6.3.18 (digamma), 6.4.11 (polygamma), in z = 1 / x^2.
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 stirling_series = polynomial(*(2 * (tuple(b / ((2 * k + 1) * (2 * k + 2)) for k, b in enumerate(BERNOULLI)),)))
 digamma_series = polynomial(*(2 * (tuple(b / (2 * k + 2) for k, b in enumerate(BERNOULLI)),)))
@@ -624,21 +629,21 @@ trigamma_series = polynomial(*(2 * (BERNOULLI,)))
 polygamma2_series = polynomial(*(2 * (tuple(b * (2 * k + 3) for k, b in enumerate(BERNOULLI)),)))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def gammaln(x):
     """log |Gamma(x)| (libm); near the roots 1, 2 and those below 0 the error is absolute."""
     return math.lgamma(real(x))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def steps_up_to(x, target):
     """The number n >= 0 of unit steps that takes x to at least `target`."""
     return np.int64(round_up(target - x)) if x < target else np.int64(0)
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def digamma(x):
-    """psi(x) = d/dx log Gamma(x): recurrence to x >= 10 and its series; below 0 psi(1 - x) - pi / tan(pi x). Error relative to the larger term of each."""
+    """psi(x) = d/dx log Gamma(x): recurrence to x >= 10, series; below 0 psi(1 - x) - pi / tan(pi x), error relative to the larger."""
     x = real(x)
     one = like(x, 1.0)
     if x == like(x, 0.0):
@@ -662,7 +667,7 @@ def digamma(x):
     return value + (log(y) - (like(x, 0.5) * r + z * digamma_series(z)) - below)
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def trigamma(x):
     """psi'(x): recurrence to x >= 10 and its series; below 0 (pi / sin(pi x))^2 - psi'(1 - x)."""
     x = real(x)
@@ -686,9 +691,9 @@ def trigamma(x):
     return reflected * reflected - value if below_zero else value
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def polygamma2(x):
-    """psi''(x): recurrence to x >= 14 and its series; below 0 psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3, its error relative to the larger term."""
+    """psi''(x): recurrence to x >= 14, series; below 0 psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3, error relative to the larger."""
     x = real(x)
     one = like(x, 1.0)
     two = like(x, 2.0)
@@ -712,16 +717,19 @@ def polygamma2(x):
     return value - (two * below + (z + z * r + z * z * polygamma2_series(z)))
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def stirling_remainder(x):
     """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2) for x >= 10."""
     r = like(x, 1.0) / x
     return r * stirling_series(r * r)
 
 
-@njit(**EXACT)
+@njit(**CALLED)
 def betaln(a, b):
-    """log |Gamma(a) Gamma(b) / Gamma(a + b)|, by Stirling remainders from 10 on (DiDonato & Morris, ACM TOMS 18, 1992); error relative to the largest term."""
+    """log |Gamma(a) Gamma(b) / Gamma(a + b)| by Stirling remainders from 10 on (DiDonato & Morris, ACM TOMS 18, 1992).
+
+    Gamma(a), Gamma(b), Gamma(a + b) up to 10 enter as logarithms that may cancel: the error is relative to the largest of them.
+    """
     a = real(a)
     b = real(b)
     low = minimum(a, b)

@@ -93,15 +93,13 @@ def diagonal(array: Array) -> Term:
 
 
 def _mp_batched(function, *arrays, out_rank):
-    """Apply a function of object matrices over leading batch axes."""
+    """Apply a function of object matrices over leading batch axes; a matrix result has the shape of the last argument."""
     batch = arrays[0].shape[:-2]
     if not batch:
         return function(*arrays)
-    results = [function(*(a[index] for a in arrays)) for index in np.ndindex(batch)]
-    shape = batch + (np.shape(results[0]) if out_rank else ())
-    out = np.empty(shape, dtype=object)
-    for index, result in zip(np.ndindex(batch), results, strict=True):
-        out[index] = result
+    out = np.empty(arrays[-1].shape if out_rank else batch, dtype=object)
+    for index in np.ndindex(batch):
+        out[index] = function(*(a[index] for a in arrays))
     return out
 
 

@@ -54,7 +54,7 @@ class ScalarFunction:
         if self.at and len(arguments) == 1 and isinstance(arguments[0], Constant):
             value = self.at.get(arguments[0].value)
             if value is not None:
-                return build.constant(value)
+                return build.constant(value, self.kind_of((arguments[0].kind,)))
         return self.rewrite(arguments)
 
     def __call__(self, *arguments: Term) -> Term:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from symvi.atoms.array_atom import axes_of
 from symvi.atoms.elementwise import where
 from symvi.calculus.reverse import _differentiable_children, dependents
-from symvi.calculus.rules import masked_product, reduce_partial
+from symvi.calculus.rules import as_real, masked_product, reduce_partial
 from symvi.expr import provenance
 from symvi.expr.build import add, as_term, constant, contract, multiply, read, tensor
 from symvi.expr.nodes import Apply, Array, Contract, Node, Operator, Read, Reduce, Sum, Surrogate, Tensor, Term, postorder
@@ -43,7 +43,7 @@ def _jvp(node: Node, tangents: Mapping[Node, Term]) -> Term:
     if isinstance(node, Tensor):
         return tangents[node.term]
     assert isinstance(node, Operator)
-    return node.atom.jvp(node, [tangents.get(child) for child in node.children])
+    return node.atom.jvp(node, [as_real(tangents[child]) if child in tangents else None for child in node.children])
 
 
 def _contract_jvp(node: Contract, tangents: Mapping[Node, Term]) -> Term:

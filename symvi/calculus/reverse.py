@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from symvi.atoms.array_atom import axes_of
-from symvi.calculus.rules import apply_vjp, contract_vjp, read_vjp, reduce_vjp, send, sum_vjp
+from symvi.calculus.rules import apply_vjp, as_real, contract_vjp, join_masks, read_vjp, reduce_vjp, send, sum_vjp
 from symvi.expr import provenance
-from symvi.expr.build import add, constant, one
+from symvi.expr.build import add, constant
 from symvi.expr.nodes import (
     Apply,
     Array,
@@ -49,7 +49,7 @@ def _differentiable_children(node: Node) -> tuple[Node, ...]:
 
 def gradients(scalar: Term, arrays: Sequence[Array]) -> list[Term]:
     """∂ scalar / ∂ array for each array, as terms on the canonical axes of the array."""
-    return pullback([(scalar, one)], arrays)
+    return pullback([(scalar, constant(1.0))], arrays)
 
 
 def pullback(seeds: Sequence[tuple[Node, Term]], arrays: Sequence[Array]) -> list[Term]:
@@ -63,12 +63,15 @@ def pullback(seeds: Sequence[tuple[Node, Term]], arrays: Sequence[Array]) -> lis
     for node in reversed(list(postorder(roots, lambda n: () if n in targets else _differentiable_children(n)))):
         if node not in adjoints or not depends[node] or node in targets:
             continue
-        adjoint = add([(1, a) for a in adjoints.pop(node)])
+        with provenance.within(provenance.site_of(node)):
+            adjoint = join_masks(add([(1, a) for a in adjoints.pop(node)]))
+        provenance.record_adjoint(adjoint, node)
         with provenance.within(provenance.site_of(node)):
             for child, contribution in _vjp(node, adjoint):
                 if depends.get(child):
                     adjoints.setdefault(child, []).append(contribution)
-    return [add([(1, a) for a in adjoints[array]]) if array in adjoints else constant(0.0) for array in arrays]
+    with provenance.within(provenance.site_of(roots[0])):
+        return [as_real(join_masks(add([(1, a) for a in adjoints[array]]))) if array in adjoints else constant(0.0) for array in arrays]
 
 
 def _vjp(node: Node, adjoint: Term) -> list[tuple[Node, Term]]:
@@ -87,6 +90,6 @@ def _vjp(node: Node, adjoint: Term) -> list[tuple[Node, Term]]:
     if isinstance(node, Tensor):
         return [(node.term, send(node.term, node.axes, adjoint))]
     if isinstance(node, Operator):
-        pairs = zip(node.children, node.atom.vjp(node, adjoint), strict=True)
+        pairs = zip(node.children, node.atom.vjp(node, as_real(adjoint)), strict=True)
         return [(child, contribution) for child, contribution in pairs if contribution is not None]
     return []

@@ -5,26 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from symvi.atoms.elementwise import equal, exp, greater, is_apply, where
-from symvi.expr.build import as_term, constant, contract, delta, multiply, reduce, rename
+from symvi.atoms.elementwise import as_float, equal, exp, greater, is_apply, where
+from symvi.expr.build import add, as_term, constant, contract, delta, multiply, reduce, rename, scale
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Apply, Constant, Contract, Read, Reduce, Sum, Term
 
-Contribution = tuple[Term, frozenset, list]
 NEGATIVE_INFINITY = constant(float("-inf"))
 
 
 def is_mask(term: Term) -> bool:
-    """where(c, t, 0): a structural mask, whose zero wins over an infinite factor."""
-    return is_apply(term, "where") and isinstance(term.children[2], Constant) and term.children[2].value == 0
+    """where(c, t, 0) or where(c, 0, t): a structural mask, whose zero wins over an infinite factor."""
+    return is_apply(term, "where") and any(isinstance(branch, Constant) and branch.value == 0 for branch in term.children[1:])
+
+
+Mask = tuple[Term, bool]  # a condition, and the truth value for which the mask lets through
+
+
+def open_mask(term: Apply) -> tuple[Mask, Term]:
+    """A mask and what it lets through."""
+    condition, yes, no = term.children
+    through = isinstance(no, Constant) and no.value == 0
+    return (condition, through), yes if through else no
+
+
+def masked(mask: Mask, value: Term) -> Term:
+    """The value where the mask lets through, else 0."""
+    condition, through = mask
+    return where(condition, value, 0) if through else where(condition, 0, value)
+
+
+def masked_parts(term: Term) -> tuple[dict[Mask, Term], Term | None]:
+    """A sum of masked values and other terms as ({mask: value}, the rest); values under one mask join."""
+    masks: dict[Mask, Term] = {}
+    rest = []
+    for coefficient, part in term.terms if isinstance(term, Sum) else ((Fraction(1), term),):
+        if is_mask(part):
+            mask, value = open_mask(part)
+            value = scale(coefficient, value)
+            masks[mask] = masks[mask] + value if mask in masks else value
+        else:
+            rest.append((coefficient, part))
+    return masks, add(rest) if rest else None
+
+
+def as_real(term: Term) -> Term:
+    """A derivative where its dtype matters: a lone delta is made of integers, but no factor of a solve is."""
+    return term if term.kind == "f" else as_float(term)
+
+
+def _total(parts: Iterable[Term], rest: Term | None) -> Term:
+    return add([(Fraction(1), part) for part in (*parts, *(() if rest is None else (rest,)))])
+
+
+def join_masks(term: Term) -> Term:
+    """The term with its masks sunk outward: c where(p, a, 0) + where(p, b, 0) = where(p, c a + b, 0)."""
+    masks, rest = masked_parts(term)
+    return _total([masked(mask, value) for mask, value in masks.items()], rest) if masks else term
 
 
 def masked_product(adjoint: Term, factor: Term) -> Term:
     """adjoint * factor, with masks sunk outward: where(c, t, 0) * f = where(c, t f, 0), so that 0 * inf is 0."""
-    for mask, other in ((adjoint, factor), (factor, adjoint)):
-        if is_mask(mask):
-            condition, value, _ = mask.children
-            return where(condition, masked_product(value, other), 0)
+    for left, right in ((adjoint, factor), (factor, adjoint)):
+        masks, rest = masked_parts(left)
+        if masks:
+            parts = [masked(mask, masked_product(value, right)) for mask, value in masks.items()]
+            return _total(parts, None if rest is None else masked_product(rest, right))
     return multiply([(adjoint, 1), (factor, 1)])
 
 
@@ -33,7 +78,14 @@ def send(target: Term, domain: Iterable[Label], adjoint: Term) -> Term:
 
     A label that the adjoint lacks contributes its extent; an adjoint is constant over labels that it lacks.
     """
-    return contract(set(domain) - target.labels, [(adjoint, 1)])
+    bound = set(domain) - target.labels
+    masks, rest = masked_parts(adjoint)
+    constant_along = {mask: value for mask, value in masks.items() if not mask[0].labels & bound}
+    if not bound or not constant_along:
+        return contract(bound, [(adjoint, 1)])
+    # a mask that is constant along the sum stays outside of it, where the next partial derivative may be infinite
+    inner = _total([masked(mask, value) for mask, value in masks.items() if mask not in constant_along], rest)
+    return _total([masked(mask, contract(bound, [(value, 1)])) for mask, value in constant_along.items()], contract(bound, [(inner, 1)]))
 
 
 def apply_vjp(node: Apply, adjoint: Term) -> list[tuple[Term, Term]]:
@@ -41,7 +93,9 @@ def apply_vjp(node: Apply, adjoint: Term) -> list[tuple[Term, Term]]:
     if node.function.name == "where":
         condition, yes, no = node.children
         zero = constant(0.0)
-        return [(yes, send(yes, node.labels, where(condition, adjoint, zero))), (no, send(no, node.labels, where(condition, zero, adjoint)))]
+        inside = send(yes, node.labels, where(condition, adjoint, zero))
+        outside = send(no, node.labels, where(condition, zero, adjoint))
+        return [(yes, inside), (no, outside)]
     contributions = []
     for argument, partial in zip(node.children, node.function.derivative(*node.children), strict=True):
         if partial is None or argument.kind != "f":
@@ -51,7 +105,7 @@ def apply_vjp(node: Apply, adjoint: Term) -> list[tuple[Term, Term]]:
 
 
 def sum_vjp(node: Sum, adjoint: Term) -> list[tuple[Term, Term]]:
-    return [(term, send(term, node.labels, adjoint * constant(c))) for c, term in node.terms if term.kind == "f"]
+    return [(term, send(term, node.labels, join_masks(scale(c, adjoint)))) for c, term in node.terms if term.kind == "f"]
 
 
 def contract_vjp(node: Contract, adjoint: Term) -> list[tuple[Term, Term]]:
@@ -63,7 +117,7 @@ def contract_vjp(node: Contract, adjoint: Term) -> list[tuple[Term, Term]]:
             continue
         others = [(f, e) for index, (f, e) in enumerate(node.factors) if index != position]
         factors = [*others, (factor, exponent - 1), (constant(Fraction(exponent)), 1)]
-        if is_mask(adjoint):
+        if masked_parts(adjoint)[0]:
             contribution = send(factor, domain, masked_product(adjoint, multiply(factors)))
         else:
             contribution = contract(domain - factor.labels, [(adjoint, 1), *factors])

@@ -120,7 +120,7 @@ def delta(left: Index, right: Index) -> Term:
 def tensor(term: Term, axes: Sequence[Label]) -> Array:
     """Close a term over `axes`. A plain read of an array in its own axis order is that array."""
     axes = tuple(axes)
-    if isinstance(term, Read) and term.indices == axes and len(set(axes)) == len(axes):
+    if isinstance(term, Read) and term.indices == axes and term.plain:
         return term.array
     canonical = canonical_axes(label.dim for label in axes)
     if axes != canonical:
@@ -145,7 +145,8 @@ def read(array: Array, indices: Sequence[Index]) -> Term:
             return rename(term, dict(zip(axes, indices, strict=True)))
         symmetries = term.memo.get("symmetries", ())
         if symmetries and axes == term.sorted_labels():
-            indices = min([indices, *(tuple(indices[p] for p in permutation) for permutation in symmetries)], key=lambda t: [_index_key(i) for i in t])
+            views = [indices, *(tuple(indices[p] for p in permutation) for permutation in symmetries)]
+            indices = min(views, key=lambda view: [_index_key(index) for index in view])
             if indices == axes:
                 return term
     elif len(indices) >= 2 and _index_key(indices[-1]) < _index_key(indices[-2]) and _is_symmetric(array):
@@ -177,18 +178,17 @@ def scale(coefficient: Fraction | int, term: Term) -> Term:
     return add([(Fraction(coefficient), term)])
 
 
-def add(terms: Iterable[tuple[Fraction, Term]]) -> Term:
-    """A flat sum. Equal operands join; cancellation holds for terms that are finite (not `extended`)."""
+def add(terms: Iterable[tuple[Fraction, Term]], kind: str = "b") -> Term:
+    """A flat sum, at least of `kind`. Equal operands join; cancellation holds for terms that are finite (not `extended`)."""
     total: dict[Term, Fraction] = {}
     kept: list[tuple[Fraction, Term]] = []
-    kind = "b"
     for coefficient, term in terms:
         kind = _join((kind, term.kind))
         if coefficient.denominator != 1:
             kind = "f"
         for inner, operand in term.terms if isinstance(term, Sum) else (split_coefficient(term),):
             product = coefficient * inner
-            if operand in total and operand.extended and total[operand] + product == 0:
+            if operand.extended and (not product or total.get(operand, Fraction(0)) + product == 0):
                 kept.append((product, operand))
             else:
                 total[operand] = total.get(operand, Fraction(0)) + product
@@ -221,7 +221,7 @@ def _collect(factors: Iterable[tuple[Term, int]]) -> tuple[Fraction, dict[Term, 
                 powers[constant(inf)] = powers.get(constant(inf), 0) + 1
             else:
                 coefficient *= base.value**exponent
-        elif isinstance(base, Sum) and len(base.children) == 1:
+        elif isinstance(base, Sum) and len(base.children) == 1 and base.payload[0][0]:
             coefficient *= base.payload[0][0] ** exponent
             pending.append((base.children[0], exponent))
         elif isinstance(base, Sum) and base.payload[0][0] < 0 and not isinstance(base.children[0], Constant):
@@ -239,15 +239,15 @@ def _collect(factors: Iterable[tuple[Term, int]]) -> tuple[Fraction, dict[Term, 
     return coefficient, {base: exponent for base, exponent in powers.items() if exponent}
 
 
-def _product_kind(powers: Mapping[Term, int]) -> str:
-    return "f" if any(e < 0 for e in powers.values()) else _join((t.kind for t in powers), "i")
+def _kind_of_product(factors: Iterable[tuple[Term, int]]) -> str:
+    return "f" if any(e < 0 for _, e in factors) else _join((t.kind for t, _ in factors), "i")
 
 
 def multiply(factors: Iterable[tuple[Term, int]]) -> Term:
     """A product of powers with integer exponents."""
     factors = list(factors)
     coefficient, powers = _collect(factors)
-    kind = _join((t.kind for t, _ in factors), "i")
+    kind = _kind_of_product(factors)
     if coefficient == 0 and not any(t.extended for t in powers):
         return constant(0, kind)
     return _scaled(coefficient, _product(powers), kind)
@@ -258,7 +258,7 @@ def _scaled(coefficient: Fraction, term: Term, kind: str) -> Term:
         return term if term is not one else constant(1, kind)
     if coefficient == 0:
         return constant(0, kind) if not term.extended else Sum.make(((coefficient,),), (term,), kind="f")
-    return add([(coefficient, term)]) if term is not one else constant(coefficient, "f" if coefficient.denominator != 1 else kind)
+    return add([(coefficient, term)], kind) if term is not one else constant(coefficient, "f" if coefficient.denominator != 1 else kind)
 
 
 def _product(powers: Mapping[Term, int]) -> Term:
@@ -267,7 +267,7 @@ def _product(powers: Mapping[Term, int]) -> Term:
     operands = sorted(powers.items(), key=lambda item: order_key(item[0]))
     if len(operands) == 1 and operands[0][1] == 1:
         return operands[0][0]
-    return Contract.make(((), tuple(e for _, e in operands)), tuple(t for t, _ in operands), kind=_product_kind(powers))
+    return Contract.make(((), tuple(e for _, e in operands)), tuple(t for t, _ in operands), kind=_kind_of_product(operands))
 
 
 # ---------------------------------------------------------------------------------------------------------- contractions
@@ -277,19 +277,20 @@ def contract(bound: Iterable[Label], factors: Iterable[tuple[Term, int]]) -> Ter
     A label that no factor carries contributes its size; factors free of bound labels leave the sum; independent sums
     separate; deltas on bound labels are substituted away.
     """
-    bound = set(bound)
+    bound, factors = set(bound), list(factors)
     coefficient, powers = _collect(factors)
+    kind = _kind_of_product(factors)
     if not bound:
-        return _scaled(coefficient, _product(powers), _join((t.kind for t in powers), "i"))
+        return _scaled(coefficient, _product(powers), kind)
     if coefficient == 0 and not any(t.extended for t in powers):
-        return constant(0, _join((t.kind for t in powers), "i"))
+        return constant(0, kind)
     for term, exponent in powers.items():
         if isinstance(term, Delta):
             solved = _solve_delta(term, bound)
             if solved is not None:
                 label, replacement = solved
                 rest = [(rename(t, {label: replacement}), e) for t, e in powers.items() if t is not term]
-                return scale(coefficient, contract(bound - {label}, rest))
+                return add([(coefficient, contract(bound - {label}, rest))], kind)
         elif exponent == 1 and isinstance(term, Sum) and _has_delta_on(term, bound):
             rest = [(t, e) for t, e in powers.items() if t is not term]
             with_delta = [(c, t) for c, t in term.terms if _delta_factor(t, bound)]
@@ -297,7 +298,7 @@ def contract(bound: Iterable[Label], factors: Iterable[tuple[Term, int]]) -> Ter
             pieces = [(c * coefficient, contract(bound, [*rest, (t, 1)])) for c, t in with_delta]
             if without:
                 pieces.append((coefficient, contract(bound, [*rest, (add(without), 1)])))
-            return add(pieces)
+            return add(pieces, kind)
     outer: list[tuple[Term, int]] = []
     inner: list[tuple[Term, int]] = []
     carried: set[Label] = set()
@@ -309,7 +310,7 @@ def contract(bound: Iterable[Label], factors: Iterable[tuple[Term, int]]) -> Ter
             outer.append((term, exponent))
     outer.extend((size(label.dim), 1) for label in sort_labels(bound - carried))
     outer.extend((_heavy_contract(labels, group), 1) for labels, group in _components(carried, inner))
-    return scale(coefficient, multiply(outer))
+    return add([(coefficient, multiply(outer))], kind)
 
 
 def _solve_delta(term: Delta, bound: set[Label]) -> tuple[Label, Index] | None:
@@ -353,7 +354,7 @@ def _heavy_contract(bound: set[Label], factors: list[tuple[Term, int]]) -> Term:
         coefficient, renamed = _collect((rename(t, mapping), e) for t, e in factors)
         operands = sorted(renamed.items(), key=lambda item: order_key(item[0]))
         labels = sort_labels(mapping.get(label, label) for label in bound)
-        kind = _product_kind(renamed)
+        kind = _kind_of_product(operands)
         return scale(coefficient, Contract.make((labels, tuple(e for _, e in operands)), tuple(t for t, _ in operands), kind=kind))
 
     return _canonical(free, bound, build)
@@ -397,8 +398,23 @@ def _canonical(free: Iterable[Label], bound: Iterable[Label], build) -> Term:
 
 
 # ------------------------------------------------------------------------------------------------- functions, reductions
+def _cast(term: Term, kind: str) -> Term:
+    """A constant of a wider kind; any other term as it is."""
+    wider = isinstance(term, Constant) and KINDS.index(term.kind) < KINDS.index(kind)
+    return constant(term.value, kind) if wider else term
+
+
+def _with_cast_constants(function, arguments: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Constants take the widest kind of the operands: `where(c, x, 0)` and `where(c, x, 0.0)` are one node."""
+    first = 1 if function.name == "where" else 0  # the condition keeps its own kind
+    kinds = tuple(argument.kind for argument in arguments)
+    widest = _join((*kinds[first:], function.kind_of(kinds)))
+    return (*arguments[:first], *(_cast(argument, widest) for argument in arguments[first:]))
+
+
 def apply(function, *arguments: Term) -> Term:
     """A scalar function of the table, label by label."""
+    arguments = _with_cast_constants(function, arguments)
     simple = function.simplify(arguments)
     if simple is not None:
         return simple
@@ -441,6 +457,7 @@ def reduce(operation: str, bound: Iterable[Label], term: Term) -> Term:
 
 def surrogate(value: Term, derivative: Term) -> Term:
     """Evaluates as `value`, is differentiated as `derivative`."""
+    value, derivative = _cast(value, derivative.kind), _cast(derivative, "f")
     return value if value is derivative else Surrogate.make((), (value, derivative))
 
 

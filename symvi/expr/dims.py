@@ -23,6 +23,11 @@ class SizeName(NamedTuple):
 
 Monomial = tuple[SizeName, ...]
 
+
+def _name_key(name: SizeName) -> tuple[str, int]:
+    return name.name, -1 if name.known is None else name.known
+
+
 # Set by the array front: how a dim enters arithmetic with expressions (`x.sum() / N`).
 _to_expression: Callable[[Dim], object] | None = None
 
@@ -43,8 +48,12 @@ class Dim:
             terms = {(): terms}
         kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
         self.terms = tuple(sorted(kept.items(), key=lambda item: (-len(item[0]), [name.name for name in item[0]])))
-        self._hash = hash(self.terms)
+        self._hash = hash(self.terms[0][1] if self.terms else 0) if self._is_number else hash(self.terms)  # equal to the int it equals
         self._text = None
+
+    @property
+    def _is_number(self) -> bool:
+        return not self.terms or (len(self.terms) == 1 and not self.terms[0][0])
 
     def __hash__(self) -> int:
         return self._hash
@@ -82,7 +91,7 @@ class Dim:
         terms: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in as_dim(other).terms:
-                monomial = tuple(sorted(left + right))
+                monomial = tuple(sorted(left + right, key=_name_key))
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return Dim(terms)
 
@@ -119,7 +128,7 @@ class Dim:
     @property
     def names(self) -> tuple[SizeName, ...]:
         """The named sizes that occur, sorted."""
-        return tuple(sorted({name for monomial, _ in self.terms for name in monomial}))
+        return tuple(sorted({name for monomial, _ in self.terms for name in monomial}, key=_name_key))
 
     @property
     def is_name(self) -> bool:
@@ -150,17 +159,19 @@ class Dim:
             self._text = self._render()
         return self._text
 
-    def _render(self) -> str:
+    def __repr__(self) -> str:
+        """As `str`, with sizes that are known: dims that differ have texts that differ."""
+        return self._render(lambda name: name.name if name.known is None else f"{name.name}[{name.known}]")
+
+    def _render(self, show: Callable[[SizeName], str] | None = None) -> str:
         text = ""
         for monomial, coefficient in self.terms:
-            names = "*".join(name.name for name in monomial)
+            names = "*".join(name.name if show is None else show(name) for name in monomial)
             size = abs(coefficient)
             body = names if names and size == 1 else f"{size}*{names}" if names else str(size)
             sign = "-" if coefficient < 0 else "+"
             text += f" {sign} {body}" if text else (f"-{body}" if coefficient < 0 else body)
         return text or "0"
-
-    __repr__ = __str__
 
 
 def as_dim(value: Dim | int) -> Dim:

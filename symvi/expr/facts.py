@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from symvi.expr.build import rename
+from symvi.expr.build import multiply, rename
 from symvi.expr.labels import Label
 from symvi.expr.nodes import (
     Apply,
@@ -42,6 +42,7 @@ _asserted: WeakKeyDictionary = WeakKeyDictionary()
 
 Interval = tuple[float, float]
 EVERYTHING: Interval = (-inf, inf)
+TINY = 5e-324  # as a lower bound: positive
 
 
 def assert_fact(array: Node, fact: str) -> None:
@@ -59,10 +60,24 @@ def asserted(node: Node) -> frozenset[str]:
 # ------------------------------------------------------------------------------------------------------------- intervals
 def _times(a: Interval, b: Interval) -> Interval:
     corners = [0.0 if 0.0 in (x, y) else x * y for x in a for y in b]
-    return min(corners), max(corners)
+    lo, hi = min(corners), max(corners)
+    if (a[0] > 0 and b[0] > 0) or (a[1] < 0 and b[1] < 0):  # a sign survives underflow
+        lo = max(lo, TINY)
+    elif (a[0] > 0 and b[1] < 0) or (a[1] < 0 and b[0] > 0):
+        hi = min(hi, -TINY)
+    return lo, hi
 
 
 def _power(base: Interval, exponent: int) -> Interval:
+    lo, hi = _power_bounds(base, exponent)
+    if base[0] > 0 or (base[1] < 0 and exponent % 2 == 0):
+        lo = max(lo, TINY)
+    elif base[1] < 0:
+        hi = min(hi, -TINY)
+    return lo, hi
+
+
+def _power_bounds(base: Interval, exponent: int) -> Interval:
     lo, hi = base
     if exponent < 0:
         lo, hi = _power(base, -exponent)
@@ -81,12 +96,9 @@ def _power(base: Interval, exponent: int) -> Interval:
 def interval(term: Term) -> Interval:
     """Bounds (closed, possibly infinite) of the values of a term. A lower bound of 5e-324 stands for "positive"."""
     if "interval" not in term.memo:
-        for node in postorder((term,), lambda n: [c for c in n.children if c.is_term and "interval" not in c.memo]):
-            node.memo.setdefault("interval", _interval(node))
+        for node in postorder((term,), lambda n: [child for child in n.children if "interval" not in child.memo]):
+            node.memo.setdefault("interval", _interval(node) if node.is_term else _array_interval(node))
     return term.memo["interval"]
-
-
-TINY = 5e-324
 
 
 def _interval(term: Term) -> Interval:
@@ -113,8 +125,6 @@ def _interval(term: Term) -> Interval:
         bounds = (1.0, 1.0)
         for (_, exponent), base in zip(term.factors, known, strict=True):
             bounds = _times(bounds, _power(base, exponent))
-        if bounds[0] > 0 and any(b[0] >= TINY for b in known):
-            bounds = (max(bounds[0], TINY), bounds[1])
         if term.bound:
             lo, hi = bounds
             return (0.0 if lo >= 0 else -inf, 0.0 if hi <= 0 else inf)
@@ -122,11 +132,13 @@ def _interval(term: Term) -> Interval:
     if isinstance(term, Reduce):
         if term.operation in ("max", "min"):
             return known[0]
-        return (0.0, 1.0) if term.operation in ("any", "all") else EVERYTHING if term.operation == "logsumexp" or known[0][0] < 0 else (0.0, inf)
+        if term.operation in ("any", "all"):
+            return 0.0, 1.0
+        return (0.0, inf) if term.operation == "prod" and known[0][0] >= 0 else EVERYTHING
     if isinstance(term, Surrogate):
         return known[0]
     if isinstance(term, Read):
-        return _array_interval(term.array)
+        return term.array.memo["interval"]
     if isinstance(term, Apply):
         return _apply_interval(term, known)
     return EVERYTHING
@@ -146,7 +158,7 @@ def _array_interval(array: Array) -> Interval:
             return support.interval
         return (0.0, inf) if array.leaf.index_of is not None else (0.0, 1.0) if array.kind == "b" else EVERYTHING
     if isinstance(array, Tensor):
-        return interval(array.term)
+        return array.term.memo["interval"]
     return EVERYTHING
 
 
@@ -164,9 +176,9 @@ def _apply_interval(term: Apply, known: list[Interval]) -> Interval:
     if function.monotone and len(known) == 1:
         with np.errstate(all="ignore"):
             ends = [float(function.numpy(np.float64(min(max(end, function.domain[0]), function.domain[1])))) for end in known[0]]
-        ends = sorted(end if end == end else bound for end, bound in zip(ends, (lo, hi), strict=True))
+        ends = sorted(end if end == end else bound for end, bound in zip(ends, (lo, hi)[:: function.monotone], strict=True))
         lo, hi = max(lo, ends[0]), min(hi, ends[1])
-    if function.name in ("exp", "softplus", "sigmoid", "cosh", "erfc", "ndtr"):
+    if function.name in ("exp", "softplus", "sigmoid", "cosh", "erfc", "erfcx", "ndtr"):
         lo = max(lo, TINY)
     return lo, hi
 
@@ -182,8 +194,10 @@ def is_nonnegative(term: Term) -> bool:
 # -------------------------------------------------------------------------------------------------------------- matrices
 def matrix_facts(array: Array) -> frozenset[str]:
     """Facts of the matrices in the last two axes of an array."""
-    if "matrix_facts" not in array.memo:
-        array.memo["matrix_facts"] = _close(_matrix_facts(array) | asserted(array))
+    if "matrix_facts" not in array.memo:  # inner arrays first: depth is no limit
+        for node in postorder((array,), lambda n: [child for child in n.children if "matrix_facts" not in child.memo]):
+            if not node.is_term and "matrix_facts" not in node.memo:
+                node.memo["matrix_facts"] = _close(_matrix_facts(node) | asserted(node))
     return array.memo["matrix_facts"]
 
 
@@ -220,9 +234,9 @@ def _definite(term: Term, i: Label, j: Label) -> str | None:
     if i not in term.labels and j not in term.labels:
         return "psd" if is_nonnegative(term) else None
     if isinstance(term, Delta):
-        return "spd" if {term.left, term.right} == {i, j} else None
+        return "spd" if _is_identity(term, i, j) else None
     if isinstance(term, Read):
-        if term.array.shape and len(term.indices) >= 2 and {i, j} == set(term.indices[-2:]):
+        if len(term.indices) >= 2 and {i, j} == set(term.indices[-2:]) and not {i, j} & set(term.indices[:-2]):
             facts = matrix_facts(term.array)
             return "spd" if "spd" in facts else "psd" if "psd" in facts else None
         if isinstance(term.array, Tensor) and term.plain:
@@ -244,44 +258,54 @@ def _definite(term: Term, i: Label, j: Label) -> str | None:
 
 
 def _definite_product(term: Contract, i: Label, j: Label) -> str | None:
-    """Schur products of definite matrices, Gram matrices f[i] f[j], non-negative weights."""
+    """Schur products of definite matrices, Gram matrices f[i] f[j], non-negative weights; a delta leaves the diagonal."""
+    if not term.bound and any(_is_identity(base, i, j) for base in term.children):
+        weight = rename(multiply([(base, e) for base, e in term.factors if not _is_identity(base, i, j)]), {j: i})
+        return "spd" if is_positive(weight) else "psd" if is_nonnegative(weight) else None
     swap = {i: j, j: i}
-    remaining = [base for base, exponent in term.factors for _ in range(exponent) if exponent > 0]
-    remaining += [base**-1 for base, exponent in term.factors if exponent < 0 for _ in range(-exponent)]
-    kind = "spd" if not term.bound else "psd"
-    strict = False
+    remaining: list[tuple[Term, int]] = []  # one entry per occurrence; the sign of the exponent in the second place
+    for base, exponent in term.factors:
+        remaining += [(base, 1 if exponent > 0 else -1)] * abs(exponent)
+    strict, weakened = False, bool(term.bound)
     while remaining:
-        factor = remaining.pop()
-        if i not in factor.labels and j not in factor.labels:
-            twin_free = is_nonnegative(factor) or remaining.count(factor) % 2 == 1
-            if not twin_free:
+        factor, sign = remaining.pop()
+        has_row, has_column = i in factor.labels, j in factor.labels
+        if not has_row and not has_column:
+            if (factor, sign) in remaining:  # a square
+                remaining.remove((factor, sign))
+                weakened = weakened or not _is_nonzero(factor)
+            elif is_nonnegative(factor):
+                weakened = weakened or not is_positive(factor)
+            else:
                 return None
-            if not is_nonnegative(factor):
-                remaining.remove(factor)
-                kind = "psd"
-            elif not is_positive(factor):
-                kind = "psd"
-            continue
-        twin = rename(factor, swap)
-        if twin in remaining and twin is not factor:
+        elif has_row != has_column:  # f[i] f[j]
+            twin = (rename(factor, swap), sign)
+            if twin not in remaining:
+                return None
             remaining.remove(twin)
-            if not _delta_like(term, i, j):
-                kind = "psd" if kind != "spd" or not strict else kind
-            continue
-        definite = _definite(factor, i, j)
-        if definite is None:
-            return None
-        strict = strict or definite == "spd"
-    return "spd" if kind == "spd" and strict else "psd"
+            weakened = weakened or not _is_nonzero(factor)
+        else:
+            definite = _definite(factor, i, j) if sign > 0 else None
+            if definite is None:
+                return None
+            strict = strict or definite == "spd"
+    return "spd" if strict and not weakened else "psd"
 
 
-def _delta_like(term: Contract, i: Label, j: Label) -> bool:
-    return any(isinstance(base, Delta) and {base.left, base.right} == {i, j} for base in term.children)
+def _is_identity(term: Term, i: Label, j: Label) -> bool:
+    return isinstance(term, Delta) and {term.left, term.right} == {i, j}
+
+
+def _is_nonzero(term: Term) -> bool:
+    lo, hi = interval(term)
+    return lo > 0 or hi < 0
 
 
 def _minus_squared_distance(term: Term, i: Label, j: Label) -> bool:
     """-c Σ (f(i) - f(j))^2 with c >= 0, possibly plus terms that are definite: its exponential is psd (Schoenberg 1938)."""
     for coefficient, part in term.terms if isinstance(term, Sum) else ((1, term),):
+        if i not in part.labels and j not in part.labels:  # a factor of the exponential that is constant and positive
+            continue
         if coefficient > 0:
             if _definite(part, i, j) is None:
                 return False
@@ -313,30 +337,30 @@ def _is_squared_distance(term: Term, i: Label, j: Label) -> bool:
 
 
 def _unbound(term: Contract) -> Term:
-    from symvi.expr.build import multiply
-
     return multiply(term.factors)
 
 
 def _vanishes_above_diagonal(term: Term, i: Label, j: Label) -> bool:
     """True when term[i, j] is structurally zero for j > i."""
     if isinstance(term, Delta):
-        return {term.left, term.right} == {i, j}
+        return _is_identity(term, i, j)
     if isinstance(term, Read):
         return tuple(term.indices[-2:]) == (i, j) and "lower" in matrix_facts(term.array)
     if isinstance(term, Sum):
         return all(_vanishes_above_diagonal(t, i, j) for t in term.children)
-    if isinstance(term, Contract) and not term.bound:
-        return any(_vanishes_above_diagonal(t, i, j) for t, e in term.factors if e > 0)
     if isinstance(term, Contract):
-        return False
+        return not term.bound and any(_vanishes_above_diagonal(t, i, j) for t, e in term.factors if e > 0)
     if isinstance(term, Apply) and term.function.name == "where":
         condition, yes, no = term.children
-        zero_no = isinstance(no, Constant) and no.value == 0
-        if zero_no and isinstance(condition, Apply):
-            left, right = condition.children
-            if condition.function.name in ("greater_equal", "greater", "equal") and isinstance(left, Iota) and isinstance(right, Iota):
-                if (left.label, right.label) == (i, j) or condition.function.name == "equal":
-                    return True
-        return _vanishes_above_diagonal(no, i, j) and (_vanishes_above_diagonal(yes, i, j) or (isinstance(condition, Apply) and condition.function.name == "equal"))
+        return _vanishes_above_diagonal(no, i, j) and (_vanishes_above_diagonal(yes, i, j) or _fails_above_diagonal(condition, i, j))
     return isinstance(term, Constant) and term.value == 0
+
+
+def _fails_above_diagonal(condition: Term, i: Label, j: Label) -> bool:
+    """True for i >= j, i > j, i == j, also written j <= i."""
+    if not (isinstance(condition, Apply) and condition.function.arity == 2 and all(isinstance(c, Iota) for c in condition.children)):
+        return False
+    labels, name = tuple(child.label for child in condition.children), condition.function.name
+    if name == "equal":
+        return set(labels) == {i, j}
+    return labels == {"greater": (i, j), "greater_equal": (i, j), "less": (j, i), "less_equal": (j, i)}.get(name)

@@ -42,8 +42,9 @@ class Leaf:
     @property
     def text(self) -> str:
         """What identifies the leaf in digests and cache keys: everything but its value and its identity."""
-        extra = ",".join(f"{key}={self.attributes[key]}" for key in ("support", "noise_kind", "index_of") if self.attributes.get(key) is not None)
-        return f"{self.role}:{self.name}:{'x'.join(map(str, self.shape))}:{self.kind}:{extra}"
+        told = {key: self.attributes.get(key) for key in ("support", "noise_kind", "index_of")}
+        extra = ",".join(f"{key}={value}" for key, value in told.items() if value is not None)
+        return f"{self.role}:{self.name}:{'x'.join(map(repr, self.shape))}:{self.kind}:{extra}"
 
     def __repr__(self) -> str:
         return f"<{self.role} {self.name}>"

@@ -24,7 +24,7 @@ _table: WeakValueDictionary = WeakValueDictionary()
 
 
 class Node:
-    """A hash-consed node. `children` are nodes; everything else that identifies it is in `payload`."""
+    """A hash-consed node. `children` are nodes; everything else that identifies it is in `payload` and the dtype kind."""
 
     __slots__ = ("children", "payload", "digest", "_order", "__weakref__", "memo")
     rank = 0
@@ -32,7 +32,8 @@ class Node:
 
     @classmethod
     def make(cls, payload: tuple, children: tuple, **attributes):
-        key = (cls, payload, children)
+        kind = attributes.get("kind", "")  # `1` and `1.0` are two constants, `n + m` and `n + m + 0.0` two sums
+        key = (cls, kind, payload, children)
         node = _table.get(key)
         if node is not None:
             return node
@@ -40,7 +41,7 @@ class Node:
         node.payload, node.children = payload, children
         node._order = None
         node.memo = {}
-        hasher = hashlib.blake2b(cls.__name__.encode(), digest_size=12)
+        hasher = hashlib.blake2b(f"{cls.__name__}|{kind}|".encode(), digest_size=12)
         hasher.update(node._payload_text().encode())
         for child in children:
             hasher.update(child.digest)
@@ -51,7 +52,7 @@ class Node:
         return node
 
     def _payload_text(self) -> str:
-        return "|".join(map(str, self.payload))
+        return "|".join(map(repr, self.payload))  # repr: the label 1 of N and the label 0 of a dim named N1 differ
 
     def _finish(self, **attributes) -> None:
         raise AssertionError
@@ -188,8 +189,9 @@ class Read(Term):
 
     @property
     def plain(self) -> bool:
-        """True when every index is a label and no label repeats."""
-        return all(isinstance(index, Label) for index in self.indices) and len(set(self.indices)) == len(self.indices)
+        """True when every index is a label over the whole axis and no label repeats: a label of another dim is a slice."""
+        pairs = zip(self.indices, self.array.shape, strict=True)
+        return all(isinstance(index, Label) and index.dim == dim for index, dim in pairs) and len(set(self.indices)) == len(self.indices)
 
 
 class Apply(Term):

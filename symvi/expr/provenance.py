@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-__all__ = ["Site", "here", "record", "site_of", "within", "hint_of"]
+__all__ = ["Site", "here", "record", "site_of", "within", "hint_of", "record_adjoint", "primal_of", "is_derived"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -26,6 +26,7 @@ class Site(NamedTuple):
 
 
 _sites: WeakKeyDictionary = WeakKeyDictionary()
+_derived: WeakKeyDictionary = WeakKeyDictionary()  # nodes that a pass made, and the node whose adjoint they are
 _override: list[Site | None] = []
 
 
@@ -45,6 +46,8 @@ def record(node: object) -> None:
         site = here()
         if site is not None:
             _sites[node] = site
+        if _override:
+            _derived.setdefault(node, None)
 
 
 def site_of(node: object) -> Site | None:
@@ -62,13 +65,29 @@ def within(site: Site | None):
         _override.pop()
 
 
+def record_adjoint(adjoint: object, primal: object) -> None:
+    """Remember that `adjoint` is the derivative of the bound by `primal`: it is called `g_` and the name of that."""
+    if adjoint in _derived and _derived[adjoint] is None:
+        _derived[adjoint] = primal
+
+
+def primal_of(node: object) -> object | None:
+    """The node whose adjoint this is."""
+    return _derived.get(node)
+
+
+def is_derived(node: object) -> bool:
+    """Was the node made by a pass rather than by the user's line?"""
+    return node in _derived
+
+
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
 
 
 def hint_of(node: object) -> str | None:
     """The variable to which the user's line assigned this node: `eta = X @ w` gives `eta`."""
     site = _sites.get(node)
-    if site is None:
+    if site is None or node in _derived:
         return None
     match = _ASSIGNMENT.match(linecache.getline(site.file, site.line))
     return match.group(1) if match else None

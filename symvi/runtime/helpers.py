@@ -27,7 +27,9 @@ __all__ = [
     "template_directory",
 ]
 
-HELPER_FILES = ("scalar_math", "random_numbers", "linear_algebra", "support", "training")
+HELPER_FILES = (
+    "scalar_math", "random_numbers", "linear_algebra", "support", "tables", "operators", "program",
+)  # fmt: skip
 """The files that make up the helper module; each may use the ones before it. Other files of the folder are skeletons."""
 
 _TEMPLATES = "symvi.codegen_templates"

@@ -1,1 +1,1 @@
-
+"""Distributions, supports and their transforms, random variables, and `Model`."""

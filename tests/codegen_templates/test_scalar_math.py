@@ -9,21 +9,24 @@ from numba import njit, types
 
 from symvi.codegen_templates import scalar_math
 
-MAGNITUDES = (5e-324, 1e-310, 2.3e-308, 1e-300, 1e-100, 1e-40, 1e-38, 1e-30, 1e-17, 1e-12, 1e-8, 1e-5, 1e-3, 0.01, 0.1, 0.2, 0.24, 0.26, 0.4, 0.49, 0.51, 0.6,
-              math.log(2), 0.74, 0.76, 0.9, 0.999, 1.0, 1 + 1e-12, 1.1, 1.46163, 1.5, 1.9999, 2.0, 2.5, 3.0, 3.99, 4.1, 5.5, 7.3, 9.99, 10.0, 11.3, 14.2, 19.7, 27.3,
-              33.1, 37.0, 38.2, 50.7, 88.1, 88.9, 103.3, 120.4, 300.6, 699.9, 709.7, 709.79, 710.4, 744.9, 746.0, 1234.5, 1e5, 1e8, 1e17, 1e30, 1e38, 1e100, 1e153, 1e300)
+MAGNITUDES = (5e-324, 1e-310, 2.3e-308, 1e-300, 1e-100, 1e-40, 1e-38, 1e-30, 1e-17, 1e-12, 1e-8, 1e-5, 1e-3, 0.01, 0.1, 0.2, 0.24, 0.26,
+              0.4, 0.49, 0.51, 0.6, math.log(2), 0.74, 0.76, 0.9, 0.999, 1.0, 1 + 1e-12, 1.1, 1.46163, 1.5, 1.9999, 2.0, 2.5, 3.0, 3.99,
+              4.1, 5.5, 7.3, 9.99, 10.0, 11.3, 14.2, 19.7, 27.3, 33.1, 37.0, 38.2, 50.7, 88.1, 88.9, 103.3, 120.4, 300.6, 699.9, 709.7,
+              709.79, 710.4, 744.9, 746.0, 1234.5, 1e5, 1e8, 1e17, 1e30, 1e38, 1e100, 1e153, 1e300)
 REALS = tuple(s * m for m in MAGNITUDES for s in (1.0, -1.0)) + (0.0, -0.0, math.inf, -math.inf, math.nan)
-UNIT = (0.0, 5e-324, 1e-310, 1e-300, 1e-100, 1e-38, 1e-20, 1e-8, 1e-3, 0.02, 0.0749, 0.0751, 0.1, 0.2499, 0.2501, 0.3, 0.425, 0.49, 0.4999999, 0.5, 0.5000001, 0.51, 0.6, 0.75, 0.77,
-        0.9, 0.93, 0.99, 0.9999, 1 - 1e-7, 1 - 1e-12, 1.0, math.nan)
+UNIT = (0.0, 5e-324, 1e-310, 1e-300, 1e-100, 1e-38, 1e-20, 1e-8, 1e-3, 0.02, 0.0749, 0.0751, 0.1, 0.2499, 0.2501, 0.3, 0.425, 0.49,
+        0.4999999, 0.5, 0.5000001, 0.51, 0.6, 0.75, 0.77, 0.9, 0.93, 0.99, 0.9999, 1 - 1e-7, 1 - 1e-12, 1.0, math.nan)
 SIGNED_UNIT = tuple(s * u for u in UNIT for s in (1.0, -1.0))
 TO_TWO = UNIT + tuple(2 - u for u in UNIT)
 NOT_POSITIVE = tuple(-abs(v) for v in REALS)
 POSITIVE = tuple(abs(v) for v in REALS)
 MODERATE = tuple(v for v in REALS if not 1e8 < abs(v) < math.inf)
 NOT_A_POLE = tuple(v for v in REALS if v > 0 or (-1e4 < v and v != round(v)))
-PAIRS = tuple((a, b) for a in (0.0, 1e-300, 1e-5, 0.3, 1.0, 2.0, 7.7, 120.0, 1e6, 1e300, -1e-300, -0.4, -1.0, -30.2, -1e5, -1e300, math.inf, -math.inf, math.nan)
-              for b in (0.0, 1e-300, 0.5, 1.0, 3.0, 21.4, 1e10, 1e300, -1e-9, -0.4, -2.0, -800.0, -1e300, math.inf, -math.inf, math.nan))
-POSITIVE_PAIRS = tuple((a, b) for a in (1e-300, 1e-20, 1e-3, 0.5, 1.0, 2.7, 9.9, 10.0, 33.3, 1e4, 1e9, 1e30, 1e200) for b in (1e-300, 1e-3, 0.7, 1.0, 8.0, 10.5, 50.0, 1e3, 1e8, 1e31))
+LEFT = (0.0, 1e-300, 1e-5, 0.3, 1.0, 2.0, 7.7, 120.0, 1e6, 1e300, -1e-300, -0.4, -1.0, -30.2, -1e5, -1e300, math.inf, -math.inf, math.nan)
+RIGHT = (0.0, 1e-300, 0.5, 1.0, 3.0, 21.4, 1e10, 1e300, -1e-9, -0.4, -2.0, -800.0, -1e300, math.inf, -math.inf, math.nan)
+PAIRS = tuple((a, b) for a in LEFT for b in RIGHT)
+POSITIVE_PAIRS = tuple((a, b) for a in (1e-300, 1e-20, 1e-3, 0.5, 1.0, 2.7, 9.9, 10.0, 33.3, 1e4, 1e9, 1e30, 1e200)
+                       for b in (1e-300, 1e-3, 0.7, 1.0, 8.0, 10.5, 50.0, 1e3, 1e8, 1e31))
 
 
 def numpy_case(function):
@@ -88,6 +91,10 @@ def positive_log(x, base=None):
     return -mpmath.inf if x == 0 else (mpmath.log(x) if base is None else mpmath.log(x) / mpmath.log(base))
 
 
+def log1p(x):
+    return mpmath.nan if x < -1 else -mpmath.inf if x == -1 else mpmath.log1p(x)
+
+
 def times_log(x, y):
     return mpmath.mpf(0) if x == 0 and not mpmath.isnan(y) else x * positive_log(y)
 
@@ -126,20 +133,22 @@ def odd(judge):
 
 CASES = {  # name: (judge, arguments, limit in ulp, scale below which an error counts as absolute)
     "exp": (mpmath.exp, REALS, 2), "expm1": (odd(mpmath.expm1), REALS, 2), "log": (positive_log, REALS, 2),
-    "log1p": (odd(guarded(lambda x: -mpmath.inf if x == -1 else mpmath.log1p(x), -1, mpmath.inf)), REALS, 2),
+    "log1p": (odd(log1p), REALS, 2),
     "log1p_of_exp": (mpmath.log1p, UNIT, 2), "softplus": (softplus, REALS, 4), "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-x)), REALS, 4),
     "log_sigmoid": (lambda x: -softplus(-x), REALS, 4),
     "logit": (lambda p: -mpmath.inf if p == 0 else mpmath.inf if p == 1 else mpmath.log(p) - mpmath.log1p(-p), UNIT, 4),
     "log1mexp": (log1mexp, NOT_POSITIVE, 4), "logaddexp": (logaddexp, PAIRS, 4, lambda x, y: max(abs(float(x)), abs(float(y)))),
     "log2": (lambda x: positive_log(x, 2), REALS, 4), "log10": (lambda x: positive_log(x, 10), REALS, 4), "xlogy": (times_log, PAIRS, 4),
-    "xlog1py": (lambda x, y: mpmath.mpf(0) if x == 0 and not mpmath.isnan(y) else x * (mpmath.nan if y < -1 else -mpmath.inf if y == -1 else mpmath.log1p(y)), PAIRS, 4),
+    "xlog1py": (lambda x, y: mpmath.mpf(0) if x == 0 and not mpmath.isnan(y) else x * log1p(y), PAIRS, 4),
     "sqrt": (guarded(mpmath.sqrt, 0, mpmath.inf), REALS, 1), "square": (lambda x: x * x, REALS, 1),
-    "reciprocal": (lambda x: 1 / x if x else mpmath.inf, POSITIVE, 1), "power": (lambda x, y: mpmath.power(x, y) if y else mpmath.mpf(1), POSITIVE_PAIRS, 4),
+    "reciprocal": (lambda x: 1 / x if x else mpmath.inf, POSITIVE, 1),
+    "power": (lambda x, y: mpmath.power(x, y) if y else mpmath.mpf(1), POSITIVE_PAIRS, 4),
     "cbrt": (lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)) if abs(x) < mpmath.inf else x, REALS, 4),
     "tanh": (lambda x: mpmath.mpf(mpmath.sign(x)) if abs(x) > 1e3 else mpmath.tanh(x), REALS, 4),
     "sinh": (odd(mpmath.sinh), REALS, 4), "cosh": (mpmath.cosh, REALS, 4),
     "sin": (mpmath.sin, MODERATE, 4), "cos": (mpmath.cos, MODERATE, 4), "tan": (mpmath.tan, MODERATE, 4),
-    "arcsin": (guarded(mpmath.asin, -1, 1), SIGNED_UNIT, 4), "arccos": (guarded(mpmath.acos, -1, 1), SIGNED_UNIT, 4), "arctan": (mpmath.atan, REALS, 4),
+    "arcsin": (guarded(mpmath.asin, -1, 1), SIGNED_UNIT, 4), "arccos": (guarded(mpmath.acos, -1, 1), SIGNED_UNIT, 4),
+    "arctan": (mpmath.atan, REALS, 4),
     "arctan2": (numpy_case(np.arctan2), PAIRS, 4), "arcsinh": (odd(mpmath.asinh), REALS, 4),
     "arccosh": (guarded(mpmath.acosh, 1, mpmath.inf), REALS, 4),
     "arctanh": (odd(lambda x: x * mpmath.inf if abs(x) == 1 else mpmath.atanh(x)), SIGNED_UNIT, 4),
@@ -147,10 +156,12 @@ CASES = {  # name: (judge, arguments, limit in ulp, scale below which an error c
     "ndtr": (lambda x: erfc(-x / mpmath.sqrt(2)) / 2, REALS, 4), "log_ndtr": (log_ndtr, REALS, 4), "ndtri": (quantile, UNIT, 4),
     "erfinv": (odd(lambda x: quantile((1 + x) / 2) / mpmath.sqrt(2) if abs(x) > 1e-20 else x * mpmath.sqrt(mpmath.pi) / 2), SIGNED_UNIT, 4),
     "erfcinv": (lambda y: -quantile(y / 2) / mpmath.sqrt(2), TO_TWO[1:], 4),
-    "gammaln": (real_logarithm_of_gamma, NOT_A_POLE, 4, lambda x: 1.0 if x > 0 else 8.0), "digamma": (mpmath.digamma, NOT_A_POLE, 4, reflected_scale),
+    "gammaln": (real_logarithm_of_gamma, NOT_A_POLE, 4, lambda x: 1.0 if x > 0 else 8.0),
+    "digamma": (mpmath.digamma, NOT_A_POLE, 4, reflected_scale),
     "trigamma": (lambda x: mpmath.psi(1, x), NOT_A_POLE, 4), "polygamma2": (lambda x: mpmath.psi(2, x), NOT_A_POLE, 4, reflected_scale_3),
     "betaln": (betaln, POSITIVE_PAIRS, 4, betaln_scale),
-    "maximum": (numpy_case(np.maximum), PAIRS, 0), "minimum": (numpy_case(np.minimum), PAIRS, 0), "absolute": (numpy_case(np.abs), REALS, 0),
+    "maximum": (numpy_case(np.maximum), PAIRS, 0), "minimum": (numpy_case(np.minimum), PAIRS, 0),
+    "absolute": (numpy_case(np.abs), REALS, 0),
     "sign": (numpy_case(np.sign), REALS, 0), "floor": (numpy_case(np.floor), REALS, 0), "ceil": (numpy_case(np.ceil), REALS, 0),
     "heaviside": (numpy_case(np.heaviside), PAIRS, 0), "mod": (numpy_case(np.mod), tuple(p for p in PAIRS if p[1] != 0), 1),
 }
@@ -202,4 +213,98 @@ def test_accuracy_over_the_whole_range(kind):
             found = worst(name, kind)
             if found[0] > case[2]:
                 bad[name] = found
+    assert not bad
+
+
+def test_core_functions_at_random_points():
+    rng = np.random.default_rng(1)
+    points = {"exp": rng.uniform(-745, 709, 400), "expm1": rng.normal(size=400), "log": np.exp(rng.uniform(-700, 700, 400)),
+              "log1p": np.exp(rng.uniform(-40, 40, 400)) * rng.choice([1, 1, -1e-18], 400), "log1p_of_exp": rng.uniform(size=400)}
+    bad = []
+    with mpmath.workdps(60):
+        for name, values in points.items():
+            for x in values:
+                got, exact = getattr(scalar_math, name)(x), CASES[name][0](mpmath.mpf(x))
+                if error_in_ulp(got, exact, np.float64, 0.0) > 2:
+                    bad.append((name, x, got, float(exact)))
+        for u in rng.uniform(-1, 1, 400):
+            pair = scalar_math.cos_and_sin_of_turns(u)
+            angle = 2 * mpmath.pi * mpmath.mpf(u)
+            if max(abs(pair[0] - mpmath.cos(angle)), abs(pair[1] - mpmath.sin(angle))) > 2 * np.finfo(float).eps:
+                bad.append(("cos_and_sin_of_turns", u, pair))
+    assert not bad
+
+
+def test_poles_and_signed_zeros():
+    inf, nan = math.inf, math.nan
+    table = {
+        "gammaln": ((0.0, inf), (-1.0, inf), (-2.0, inf), (inf, inf)),
+        "digamma": ((0.0, -inf), (-0.0, inf), (-1.0, nan), (-1e20, nan), (-inf, nan), (inf, inf), (nan, nan)),
+        "trigamma": ((0.0, inf), (-0.0, inf), (-3.0, inf), (inf, 0.0), (nan, nan)),
+        "polygamma2": ((0.0, -inf), (-0.0, inf), (-1.0, nan), (inf, 0.0), (nan, nan)),
+    }
+    for name, cases in table.items():
+        for x, want in cases:
+            got = getattr(scalar_math, name)(x)
+            assert got == want or (math.isnan(got) and math.isnan(want)), (name, x, got)
+    for name in ("expm1", "log1p", "tanh", "sinh", "erf", "erfinv", "cbrt", "arcsinh", "arctanh", "sin", "arcsin", "sqrt"):
+        for kind in (np.float64, np.float32):
+            assert math.copysign(1.0, getattr(scalar_math, name)(kind(-0.0))) == -1.0, name
+
+
+def test_integers_and_choice():
+    for name, arguments, want in (
+            ("exp", (0,), 1.0), ("gammaln", (1,), 0.0), ("reciprocal", (4,), 0.25), ("power", (2, 3), 8.0), ("square", (3,), 9),
+            ("maximum", (2, 3), 3), ("mod", (-7, 3), 2), ("select", (True, 1.0, 2.0), 1.0), ("select", (False, 1.0, 2.0), 2.0)):
+        assert getattr(scalar_math, name)(*arguments) == want, name
+
+
+def code_of(function, signature):
+    """The optimised LLVM of a compiled function without the wrappers that Python calls and the memory manager."""
+    pieces = re.split(r"(?m)^(?=define )", function.inspect_llvm(signature))
+    code = "".join(p for p in pieces if re.match(r"define .*@_ZN(?!7cpython)", p))
+    assert code
+    return code
+
+
+def test_float32_stays_float32():
+    with np.errstate(all="ignore"):
+        for name, case in CASES.items():
+            entry = case[1][5]
+            getattr(scalar_math, name)(*map(np.float32, entry if isinstance(entry, tuple) else (entry,)))
+    bad = []
+    for name in CASES:
+        function = getattr(scalar_math, name)
+        signature = next(s for s in function.signatures if set(s) == {types.float32})
+        result = function.overloads[signature].signature.return_type
+        if result is not types.float32 or re.search(r"\bdouble\b", code_of(function, signature)):
+            bad.append(name)
+    assert not bad
+
+
+PACKED = ("exp", "log", "log1p", "expm1", "sigmoid", "softplus", "log_sigmoid", "tanh", "ndtr", "erf", "erfc")
+
+
+def loop_over(function):
+    """out[i] = function(x[i])"""
+
+    def loop(x, out):
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    return loop
+
+
+@pytest.mark.parametrize("kind", [types.float64, types.float32], ids=str)
+def test_loops_become_vector_code(kind):
+    bad = []
+    for name in PACKED:
+        function = getattr(scalar_math, name)
+        compiled = njit(types.void(kind[::1], kind[::1]), error_model="numpy")(loop_over(function))
+        code = code_of(compiled, compiled.signatures[0])
+        word = "double" if kind is types.float64 else "float"
+        packed = re.search(rf"call [^\n]*<\d+ x {word}> @llvm\.fma\.", code)
+        library = re.search(r"call [^\n]*@(?!llvm\.|NRT_)\w+", code)
+        if not packed or library or "double" in code and kind is types.float32:
+            bad.append((name, bool(packed), library and library.group()))
     assert not bad

@@ -1,0 +1,149 @@
+"""The leaves of a bound in order, their unique names, and the sizes that data imply."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symvi.array.expression import Expr
+from symvi.errors import DataError, NameClashError, ShapeError
+from symvi.expr.dims import Dim
+from symvi.expr.leaf import Leaf
+from symvi.expr.nodes import Input, Node, postorder
+
+__all__ = ["collect_leaves", "unique_names", "Sizes", "as_values", "bind_array"]
+
+
+def collect_leaves(roots: Iterable[Node]) -> list[Leaf]:
+    """The leaves below `roots`, in the order of a deterministic walk. Two leaves of one name are an error."""
+    leaves = [node.leaf for node in postorder(roots) if isinstance(node, Input)]
+    named: dict[str, Leaf] = {}
+    for leaf in leaves:
+        if leaf.role == "anonymous":
+            continue
+        other = named.setdefault(leaf.name, leaf)
+        if other is not leaf:
+            raise NameClashError(
+                f"two different leaves are called {leaf.name!r}: one from {other.site}, one from {leaf.site}. "
+                "Give them different names, or sv.rename(block, prefix=...) for a copy of a block with weights of its own"
+            )
+    return leaves
+
+
+def unique_names(leaves: Sequence[Leaf]) -> dict[Leaf, str]:
+    """Names for emitted code: the user's own; anonymous arrays are array, array_2, ..."""
+    taken = {leaf.name for leaf in leaves if leaf.role != "anonymous"}
+    names: dict[Leaf, str] = {}
+    for leaf in leaves:
+        name, number = leaf.name, 1
+        if leaf.role == "anonymous":
+            while name in taken:
+                number += 1
+                name = f"array_{number}"
+            taken.add(name)
+        names[leaf] = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    return names
+
+
+class Sizes:
+    """Named sizes and who said so."""
+
+    def __init__(self, given: Mapping[Any, int] | None = None):
+        self.values: dict[str, int] = {}
+        self.source: dict[str, str] = {}
+        for dim, value in (given or {}).items():
+            self.set(str(dim), int(value), "sizes=")
+
+    def set(self, name: str, value: int, source: str) -> None:
+        known = self.values.get(name)
+        if known is not None and known != value:
+            raise ShapeError(f"the dim {name} is {known} by {self.source[name]} but {value} by {source}")
+        self.values[name] = value
+        self.source.setdefault(name, source)
+
+    def learn(self, leaf: Leaf, array: np.ndarray) -> None:
+        """Sizes from the shape of an array; contradictions name both arrays."""
+        shape = array.shape
+        if len(shape) != len(leaf.shape):
+            raise ShapeError(f"{leaf.name} has the dims ({', '.join(map(str, leaf.shape))}), its array has the shape {shape}")
+        for dim, length in zip(leaf.shape, shape, strict=True):
+            self._match(dim, length, leaf)
+
+    def _match(self, dim: Dim, length: int, leaf: Leaf) -> None:
+        unknown = [name for name in dim.names if name.known is None and name.name not in self.values]
+        if not unknown:
+            expected = dim.size(self.values)
+            if expected != length:
+                origin = "; ".join(f"{name.name} is {self.values[name.name]} by {self.source[name.name]}" for name in dim.names if name.known is None)
+                raise ShapeError(f"{leaf.name}: the dim {dim} is {expected}{f' ({origin})' if origin else ''}, its array has {length} there")
+            return
+        if len(unknown) == 1:
+            zero = dim.size({**self.values, unknown[0].name: 0})
+            slope = dim.size({**self.values, unknown[0].name: 1}) - zero
+            if slope and (length - zero) % slope == 0 and (length - zero) // slope >= 0 and all(m.count(unknown[0]) <= 1 for m, _ in dim.terms):
+                self.set(unknown[0].name, (length - zero) // slope, leaf.name)
+
+    def require(self, dims: Iterable[Dim]) -> None:
+        for dim in dims:
+            for name in dim.names:
+                if name.known is None and name.name not in self.values:
+                    raise ShapeError(f"the size of the dim {name.name} is not known: no data have it; give sizes={{{name.name}: ...}}")
+
+
+def as_values(values: Mapping[Any, Any], leaves: Sequence[Leaf], what: str = "data") -> dict[Leaf, np.ndarray]:
+    """The user's dictionary (keys are leaves or names) as arrays by leaf. Unknown keys suggest the nearest name."""
+    by_name = {leaf.name: leaf for leaf in leaves if leaf.role != "anonymous"}
+    result: dict[Leaf, np.ndarray] = {}
+    for key, value in values.items():
+        if isinstance(key, Expr):
+            if key.leaf is None:
+                raise DataError(f"a key of {what} is a leaf or its name, not the expression {key!r}")
+            leaf = key.leaf
+            if leaf not in leaves:
+                known = by_name.get(leaf.name)
+                hint = f"; the {leaf.name!r} of the expression is another leaf, from {known.site}" if known is not None else ""
+                raise DataError(f"{leaf.name} (from {leaf.site}) does not occur in the expression{hint}")
+        elif isinstance(key, str):
+            leaf = by_name.get(key)
+            if leaf is None:
+                near = difflib.get_close_matches(key, by_name, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f" (names: {', '.join(sorted(by_name))})"
+                raise DataError(f"{what} has the name {key!r}, which does not occur{hint}")
+        else:
+            raise DataError(f"a key of {what} is a leaf or its name, not {key!r}")
+        result[leaf] = value
+    return result
+
+
+def bind_array(leaf: Leaf, value: Any, dtype: np.dtype, finite: bool = True, copy: bool = False) -> np.ndarray:
+    """A value as the contiguous array that a kernel reads; shape as declared, values checked."""
+    array = np.asarray(value)
+    if array.dtype.kind == "O":
+        raise DataError(f"{leaf.name} holds objects, not numbers")
+    if leaf.kind == "i" and array.dtype.kind == "f":
+        if not np.all(array == np.floor(array)):
+            index = np.argwhere(array != np.floor(array))[0]
+            raise DataError(f"{leaf.name} takes integers; {array[tuple(index)]} at index {_index_text(index)} is not one")
+    if leaf.kind == "f" and finite and array.dtype.kind == "f" and array.size and not np.isfinite(array).all():
+        index = np.argwhere(~np.isfinite(array))[0]
+        raise DataError(f"{leaf.name} is {array[tuple(index)]} at index {_index_text(index)}; kernels take finite data")
+    target = dtype if leaf.kind == "f" else np.dtype({"i": np.int64, "b": np.bool_}[leaf.kind])
+    array = np.array(array, dtype=target, order="C", copy=True) if copy else np.ascontiguousarray(array, dtype=target).reshape(array.shape)
+    return array
+
+
+def check_index(leaf: Leaf, array: np.ndarray, size: int) -> None:
+    """Values of an index leaf lie in 0 .. size - 1."""
+    bad = (array < 0) | (array >= size)
+    if bad.any():
+        index = np.argwhere(bad)[0]
+        raise DataError(f"{leaf.name} indexes {leaf.index_of} of size {size}; the value {array[tuple(index)]} at index {_index_text(index)} lies outside 0..{size - 1}")
+
+
+def _index_text(index: np.ndarray) -> str:
+    return ", ".join(map(str, index)) if len(index) > 1 else str(index[0])
+
+

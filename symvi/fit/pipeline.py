@@ -1,0 +1,105 @@
+"""The compiler's order: stabilise, differentiate, simplify, plan, lower, print, cache, compile. A hit in the cache skips it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from symvi.calculus.reverse import gradients
+from symvi.expr.dims import Dim
+from symvi.expr.facts import asserted
+from symvi.expr.labels import Label, canonical_axes
+from symvi.expr.leaf import Leaf
+from symvi.expr.nodes import Array, Node, Term, postorder
+from symvi.expr.provenance import hint_of
+from symvi.fit.leaves import collect_leaves, unique_names
+from symvi.plan.reductions import open_reductions
+from symvi.plan.regions import Output, Plan, plan
+from symvi.rewrite.stages import simplify, stabilise
+from symvi.runtime import helpers, module_cache
+from symvi.runtime.binding import Compiled
+from symvi.runtime.versions import toolchain_digest
+from symvi.targets.cpu.module import emit
+
+__all__ = ["Request", "Result", "compile_request", "lower_request"]
+
+
+@dataclass
+class Request:
+    """What is to be computed: named terms with their axes, and the gradient of the first by arrays (as g_<name>)."""
+
+    outputs: Sequence[Output]
+    gradients: Sequence[Array] = ()
+    name: str = "kernel"
+    dtype: str = "float64"
+    batched: tuple[Dim, ...] = ()
+    leaves: list[Leaf] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.leaves = collect_leaves([output.term for output in self.outputs])
+
+    def key(self) -> str:
+        """The digest of what the user gave, before any pass, with the versions of everything that shapes the module."""
+        order = list(postorder([output.term for output in self.outputs]))
+        hints = [hint_of(node) or "" for node in order if node.is_term]
+        facts = [sorted(asserted(node)) for node in order if asserted(node)]
+        parts = [
+            [output.name, output.term.digest.hex(), [str(axis) for axis in output.axes]] for output in self.outputs
+        ]  # fmt: skip
+        arrays = [self.leaves.index(array.leaf) for array in self.gradients]
+        known = [[name.known for dim in leaf.shape for name in dim.names] for leaf in self.leaves]
+        data = [parts, arrays, self.name, self.dtype, [str(d) for d in self.batched], hints, facts, known, [leaf.text for leaf in self.leaves], toolchain_digest()]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+
+@dataclass
+class Result:
+    """A compiled request."""
+
+    compiled: Compiled
+    leaves: list[Leaf]
+    seconds: float
+    hit: bool
+
+
+def gradient_name(array: Array, names: dict[Leaf, str]) -> str:
+    return f"g_{names[array.leaf]}"
+
+
+def lower_request(request: Request) -> tuple[list[Output], Plan]:
+    """The outputs after all passes on expressions, and their plan."""
+    names = unique_names(request.leaves)
+    roots: list[Node] = stabilise([output.term for output in request.outputs])
+    terms = list(roots)
+    axes: list[tuple[Label, ...]] = [output.axes for output in request.outputs]
+    labels = [output.name for output in request.outputs]
+    if request.gradients:
+        terms += gradients(roots[0], request.gradients)
+        axes += [canonical_axes(array.shape) for array in request.gradients]
+        labels += [gradient_name(array, names) for array in request.gradients]
+    terms = open_reductions(simplify(terms))
+    outputs = [Output(label, term, a) for label, term, a in zip(labels, terms, axes, strict=True)]
+    return outputs, plan(outputs, request.batched)
+
+
+def compile_request(request: Request) -> Result:
+    """The compiled module of a request, from the cache where it is there."""
+    start = time.perf_counter()
+    key = request.key()
+    path = module_cache.find(key, request.name)
+    hit = path is not None
+    if path is None:
+        _, program = lower_request(request)
+        names = unique_names(request.leaves)
+        numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
+        module = emit(program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name())
+        path = module_cache.write(key, request.name, module.source, module.manifest)
+    helpers.helper_module()
+    loaded = module_cache.load(path)
+    compiled = Compiled(loaded, module_cache.read_manifest(path), module_cache.source_of(path), str(path))
+    return Result(compiled, request.leaves, time.perf_counter() - start, hit)
+
+

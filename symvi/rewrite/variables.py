@@ -1,0 +1,75 @@
+"""Pattern variables: what a rule is written in. They are ordinary leaves, so both sides of a rule are ordinary terms."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from symvi.errors import ExpressionError
+from symvi.expr.build import input_array, read
+from symvi.expr.dims import dim
+from symvi.expr.labels import Label
+from symvi.expr.leaf import Leaf
+from symvi.expr.nodes import Array, Input, Node, Read, Term, postorder
+
+__all__ = ["Index", "Indexed", "Matrix", "variable_of", "variables_in", "make_variables"]
+
+
+class Index:
+    """A pattern index. Where a pattern sums over one index, it stands for one or several labels; elsewhere for one."""
+
+
+class Indexed:
+    """A variable that is a function of the labels it is written with: `x[i]` and `x[k]` are one expression at two places."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.array: Input | None = None
+
+    def __getitem__(self, labels: Label | tuple[Label, ...]) -> Term:
+        labels = labels if isinstance(labels, tuple) and not isinstance(labels, Label) else (labels,)
+        if self.array is None:
+            self.array = input_array(Leaf("pattern", self.name, tuple(label.dim for label in labels), "f", sort="indexed"))
+        return read(self.array, labels)
+
+
+class Matrix:
+    """A stack of square matrices: an array whose last two axes are `A[i, j]`; leading axes ride along as batches."""
+
+
+def _matrix(name: str) -> Array:
+    rows = dim(f"_{name}")
+    return input_array(Leaf("pattern", name, (rows, rows), "f", sort="matrix"))
+
+
+def make_variables(function: Callable) -> dict[str, object]:
+    """One variable per parameter of a rule; unannotated ones are scalar: they match any term, labels ride along."""
+    variables: dict[str, object] = {}
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        sort, name = parameter.annotation, parameter.name
+        if sort is inspect.Parameter.empty:
+            variables[name] = read(input_array(Leaf("pattern", name, (), "f", sort="scalar")), ())
+        elif sort is Index:
+            variables[name] = Label(dim(f"_{name}"), 0)
+        elif sort is Indexed:
+            variables[name] = Indexed(name)
+        elif sort is Matrix:
+            variables[name] = _matrix(name)
+        else:
+            raise ExpressionError(f"a pattern variable is scalar, Index, Indexed or Matrix; {function.__name__} has {name}: {sort}")
+    return variables
+
+
+def variable_of(node: Node) -> Leaf | None:
+    """The pattern variable that a term `x` or `x[i]`, or an array `A`, is; None for other nodes."""
+    array = node.array if isinstance(node, Read) else node
+    if isinstance(array, Input) and array.leaf.role == "pattern":
+        return array.leaf
+    return None
+
+
+def variables_in(node: Node) -> frozenset[Leaf]:
+    """The pattern variables below a node."""
+    if "variables" not in node.memo:
+        node.memo["variables"] = frozenset(n.leaf for n in postorder((node,)) if isinstance(n, Input) and n.leaf.role == "pattern")
+    return node.memo["variables"]

@@ -1,0 +1,190 @@
+"""Binding: a compiled module meets its data. Allocates scratch, fills the argument table, lists the program's steps.
+
+Everything here happens once per fit or call; a step of a bound kernel is one call of the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from symvi.errors import CompileError
+from symvi.runtime.helpers import helper_module
+
+__all__ = ["Compiled", "Binding", "extent"]
+
+KINDS = {"i": np.int64, "b": np.bool_, "pivot": np.int32}
+ITEMSIZE = {"float64": 8, "float32": 4}
+
+
+def extent(entry: list, sizes: Mapping[str, int]) -> int:
+    """The size of a dim from the manifest's polynomial."""
+    total = 0
+    for coefficient, names in entry:
+        product = coefficient
+        for name in names:
+            product *= sizes[name]
+        total += product
+    return total
+
+
+class Compiled:
+    """An imported kernel module with its manifest: what can be bound to data, again and again."""
+
+    def __init__(self, module: ModuleType, manifest: dict, source: str, path: str):
+        self.module, self.manifest, self.source, self.path = module, manifest, source, path
+        self.dtype = np.dtype(manifest["dtype"])
+        self.buffers = {entry["name"]: entry for entry in manifest["buffers"]}
+        self.inputs = {entry["leaf"]: entry for entry in manifest["buffers"] if "leaf" in entry}
+
+    def address(self, function: str) -> int:
+        return getattr(self.module, function).address
+
+    def numpy_type(self, kind: str) -> np.dtype:
+        return self.dtype if kind == "f" else np.dtype(KINDS[kind])
+
+
+class Binding:
+    """A compiled module with its arrays in place. `outputs` holds the results of the last run."""
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        sizes: Mapping[str, int],
+        inputs: Mapping[str, np.ndarray],
+        full_sizes: Mapping[str, int] | None = None,
+        outputs: Mapping[str, np.ndarray] | None = None,
+        rows: Mapping[str, np.ndarray] | None = None,
+    ):
+        self.compiled = compiled
+        self.sizes = dict(sizes)
+        self.full_sizes = {**self.sizes, **(full_sizes or {})}
+        self.rows = dict(rows or {})
+        self.helpers = helper_module()
+        self.key = np.zeros(3, dtype=np.int64)
+        self.arrays: dict[str, np.ndarray] = {}
+        self.outputs: dict[str, np.ndarray] = {}
+        manifest = compiled.manifest
+        self.extra_slots: list[int] = []
+        self.table = np.zeros(manifest["table"] + 2 * len(manifest["steps"]) + 2, dtype=np.int64)
+        for size, extent_slot, full_slot in manifest["sizes"]:
+            self.table[extent_slot] = self.sizes[size]
+            self.table[full_slot] = self.full_sizes[size]
+        for entry in manifest["buffers"]:
+            given = inputs.get(entry["name"]) if entry["role"] == "input" else (outputs or {}).get(entry["name"])
+            self._place(entry, given)
+        self.program = self._program()
+
+    # -- memory ------------------------------------------------------------------------------------------------
+    def shape(self, entry: dict) -> tuple[int, ...]:
+        block = self.helpers.BLOCK
+        return tuple(block if k == entry["block"] else extent(dim, self.sizes) for k, dim in enumerate(entry["dims"]))
+
+    def _place(self, entry: dict, given: np.ndarray | None) -> None:
+        name, dtype, shape = entry["name"], self.compiled.numpy_type(entry["kind"]), self.shape(entry)
+        if given is None:
+            if entry["role"] == "input":
+                raise CompileError(f"the kernel {self.compiled.manifest['name']} was bound without its input {name}")
+            array = np.zeros(shape, dtype=dtype)
+        else:
+            array = given
+            if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+                raise CompileError(f"{name}: expected a contiguous {dtype} array of shape {shape}, got {array.dtype} {array.shape}")
+        self.arrays[name] = array
+        self.table[entry["slot"]] = array.ctypes.data
+        if entry["role"] == "output":
+            self.outputs[name] = array
+
+    def replace(self, name: str, array: np.ndarray) -> None:
+        """Put another array of the same shape and type in place."""
+        self._place(self.compiled.buffers[name], array)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the binding holds beyond its inputs."""
+        return sum(self.arrays[e["name"]].nbytes for e in self.compiled.manifest["buffers"] if e["role"] != "input")
+
+    # -- the program -------------------------------------------------------------------------------------------
+    def _program(self) -> np.ndarray:
+        manifest = self.compiled.manifest
+        self.descriptors = np.zeros((len(manifest["steps"]) + len(manifest["block_draws"]) + 1, 12), dtype=np.int64)
+        used = 0
+        rows = []
+        spare = manifest["table"]
+        for step in manifest["steps"]:
+            if "function" in step:
+                slot = -1
+                if step["plate"] is not None:
+                    slot = self._extent_slot(step["plate"], spare)
+                    spare = max(spare, slot + 1)
+                rows.append((self.compiled.address(step["function"]), self.table.ctypes.data, slot))
+                continue
+            descriptor = self.descriptors[used]
+            used += 1
+            if "draw" in step:
+                count = self._describe_draw(descriptor, step["buffer"], step["site"], step["row_axis"])
+                self.table[spare] = count
+                rows.append((self.helpers.operator_address(f"draw_{step['draw']}"), descriptor.ctypes.data, spare))
+                spare += 1
+            else:
+                self._describe_operator(descriptor, step)
+                rows.append((self.helpers.operator_address(step["operator"]), descriptor.ctypes.data, -1))
+        for slot, name, kind, site, axis in manifest["block_draws"]:
+            descriptor = self.descriptors[used]
+            used += 1
+            self._describe_draw(descriptor, name, site, axis)
+            self.table[slot] = self.helpers.operator_address(f"draw_{kind}")
+            self.table[slot + 1] = descriptor.ctypes.data
+        return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
+
+    def _extent_slot(self, plate: list, spare: int) -> int:
+        if len(plate) == 1 and plate[0][0] == 1 and len(plate[0][1]) == 1:
+            for size, slot, _ in self.compiled.manifest["sizes"]:
+                if size == plate[0][1][0]:
+                    return slot
+        self.table[spare] = extent(plate, self.sizes)
+        return spare
+
+    def _describe_operator(self, descriptor: np.ndarray, step: dict) -> None:
+        batch = 1
+        for dim in step["batch"]:
+            batch *= extent(dim, self.sizes)
+        flag = step["flag"] if isinstance(step["flag"], int) else extent(step["flag"], self.sizes)
+        first = self.arrays[step["buffers"][0]]
+        descriptor[:5] = (first.dtype.itemsize, batch, extent(step["order"], self.sizes), extent(step["columns"], self.sizes), flag)
+        for position, name in enumerate(step["buffers"]):
+            descriptor[5 + position] = self.arrays[name].ctypes.data
+
+    def _describe_draw(self, descriptor: np.ndarray, name: str, site: int, row_axis: int) -> int:
+        """[itemsize, particles, rows, width, site, out, key, row numbers, count]; returns the number of rows."""
+        entry = self.compiled.buffers[name]
+        array = self.arrays[name]
+        shape = array.shape or (1,)
+        particles = int(np.prod(shape[:row_axis], dtype=np.int64))
+        width = int(np.prod(shape[row_axis + 1 :], dtype=np.int64))
+        dims = entry["dims"]
+        owner = dims[row_axis][0][1][0] if dims and len(dims[row_axis]) == 1 and len(dims[row_axis][0][1]) == 1 else None
+        numbers = self.rows.get(owner, _EMPTY)
+        descriptor[:9] = (array.dtype.itemsize, particles, shape[row_axis], width, site, array.ctypes.data, self.key.ctypes.data, numbers.ctypes.data, numbers.size)
+        return shape[row_axis]
+
+    # -- running -----------------------------------------------------------------------------------------------
+    def run(self, seed: int = 0, stream: int = 0, step: int = 0) -> int:
+        """Compute the outputs; 0, or the status of the step that failed."""
+        self.key[:] = (seed, stream, step)
+        return int(self.helpers.run_program(self.program, self.table))
+
+    def failed_step(self, status: int) -> dict:
+        """The program step behind a status of `run`."""
+        return self.compiled.manifest["steps"][(status & 0xFFFFFFFF) - 1]
+
+    def output(self, name: str) -> Any:
+        """A copy of a result; a number for a scalar."""
+        array = self.outputs[name]
+        return array.item() if array.ndim == 0 else array.copy()
+
+
+_EMPTY = np.zeros(0, dtype=np.int64)
