@@ -220,12 +220,13 @@ def evaluate_steps(entry, table, key, value, first_step, steps, history, state, 
     return steps
 
 
-TABLE = types.int64[::1]
-TABLES = types.int64[:, ::1]
-REALS = types.float64[::1]
-KERNEL = types.FunctionType(types.int64(TABLE))
-TRAIN_ARGUMENTS = (KERNEL, TABLE, KERNEL, TABLES, TABLES, TABLE, REALS, REALS, types.int64, types.int64, REALS, REALS, TABLE)
-EVALUATE_ARGUMENTS = (KERNEL, TABLE, TABLE, REALS, types.int64, types.int64, REALS, TABLE)
+LOOP_TABLE = types.int64[::1]
+LOOP_TABLES = types.int64[:, ::1]
+LOOP_REALS = types.float64[::1]
+ENTRY = types.FunctionType(types.int64(LOOP_TABLE))
+TRAIN_ARGUMENTS = (ENTRY, LOOP_TABLE, ENTRY, LOOP_TABLES, LOOP_TABLES, LOOP_TABLE, LOOP_REALS, LOOP_REALS,
+                   types.int64, types.int64, LOOP_REALS, LOOP_REALS, LOOP_TABLE)
+EVALUATE_ARGUMENTS = (ENTRY, LOOP_TABLE, LOOP_TABLE, LOOP_REALS, types.int64, types.int64, LOOP_REALS, LOOP_TABLE)
 
 train = njit(cache=True, **LOOP)(train_steps)
 evaluate = njit(cache=True, **LOOP)(evaluate_steps)
@@ -233,7 +234,7 @@ evaluate = njit(cache=True, **LOOP)(evaluate_steps)
 
 def compiled_loop(loop, arguments, batched):
     """`train` or `evaluate`, compiled (or read from the cache) on first use, with or without minibatches; never for another signature."""
-    signature = types.int64(*arguments, *[TABLES if batched else types.none] * 3)
+    signature = types.int64(*arguments, *[LOOP_TABLES if batched else types.none] * 3)
     if signature.args not in loop.overloads:
         loop.disable_compile(False)
         loop.compile(signature)

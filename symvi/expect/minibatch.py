@@ -119,6 +119,9 @@ class _Plate:
             raise self.mistake(f"{node.operation} mixes the rows of {self._which(node)}", node)
         if isinstance(node, Read) and isinstance(node.array, Operator):
             raise self.mistake(f"{node.array.name} mixes the rows of {self._which(node)}", node)
+        joint = [dim for dim in (node.array.shape if isinstance(node, Read) else ()) if self.involves(dim) and dim not in self.own]
+        if joint:
+            raise self.mistake(f"the joint axis {joint[0]} holds {self.dim} together with others (a joint guide crosses the plate)", node)
         raise self.mistake(f"a row of {self._which(node)} is read that is not a row's own", node)
 
     def _linear_factor(self, node: Contract) -> list[Node]:

@@ -225,7 +225,7 @@ def _collect(factors: Iterable[tuple[Term, int]]) -> tuple[Fraction, dict[Term, 
             coefficient *= base.payload[0][0] ** exponent
             pending.append((base.children[0], exponent))
         elif isinstance(base, Sum) and base.payload[0][0] < 0 and not isinstance(base.children[0], Constant):
-            coefficient *= (-1) ** exponent  # one sign, so that (a - b)^2 and (b - a)^2 are one node
+            coefficient *= -1 if exponent % 2 else 1  # one sign, so that (a - b)^2 and (b - a)^2 are one node
             flipped = add([(-c, t) for c, t in base.terms])
             powers[flipped] = powers.get(flipped, 0) + exponent
         elif isinstance(base, Contract) and not base.bound:

@@ -180,7 +180,7 @@ def _apply_interval(term: Apply, known: list[Interval]) -> Interval:
         lo, hi = max(lo, ends[0]), min(hi, ends[1])
     if function.name in ("exp", "softplus", "sigmoid", "cosh", "erfc", "erfcx", "ndtr"):
         lo = max(lo, TINY)
-    return lo, hi
+    return lo, max(lo, hi)
 
 
 def is_positive(term: Term) -> bool:

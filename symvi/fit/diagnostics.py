@@ -121,17 +121,16 @@ def rhat(iterates: np.ndarray, split: bool = True) -> np.ndarray | float:
 
 
 class Drift(NamedTuple):
-    """The change over a window, its standard error, and the probability that noise alone changes as much (0 where something is not finite)."""
+    """The change over a window, its standard error, and the probability that noise alone changes as much (0 if something is not finite)."""
 
     change: np.ndarray | float
     error: np.ndarray | float
     p_value: np.ndarray | float
 
-    @property
-    def stationary(self) -> bool:
-        """No change that noise does not explain, at the level of 5%, corrected for the number of sequences (Bonferroni)."""
+    def stationary(self, tolerance: float | np.ndarray = 0.0) -> bool:
+        """Is every change explained by noise (at the level of 5%, corrected for the number of sequences), or at most `tolerance`?"""
         p = np.asarray(self.p_value)
-        return bool(np.all(p > 0.05 / max(p.size, 1)))
+        return bool(np.all((p > 0.05 / max(p.size, 1)) | (np.abs(self.change) <= tolerance)))
 
 
 def drift(history: np.ndarray, batches: int = 20) -> Drift:
@@ -158,9 +157,9 @@ def average_drift(means: np.ndarray) -> Drift:
     time = np.arange(m) - (m - 1) / 2.0
     square = np.sum(time**2)
     slope = np.tensordot(time, y, axes=1) / square
-    residual = y - y.mean(axis=0) - time.reshape(-1, *[1] * (y.ndim - 1)) * slope
-    error = np.sqrt(np.sum(residual**2, axis=0) / (m - 2) / square)
     with np.errstate(divide="ignore", invalid="ignore"):
+        residual = y - y.mean(axis=0) - time.reshape(-1, *[1] * (y.ndim - 1)) * slope
+        error = np.sqrt(np.sum(residual**2, axis=0) / (m - 2) / square)
         t = np.abs(slope) / error
     t = np.where((error == 0) & (slope == 0), 0.0, t)  # a constant sequence; a straight line has t = inf
     p = 2.0 * stats.t.sf(t, m - 2)

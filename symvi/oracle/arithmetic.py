@@ -77,7 +77,7 @@ class HighPrecision:
                 value = function(*arguments)
             except ZeroDivisionError:
                 return self.infinity
-            except ValueError:  # a pole
+            except (ValueError, OverflowError, self.mpmath.libmp.NoConvergence):  # a pole, or a number that mpmath cannot handle
                 return self.nan
             if isinstance(value, self.mpmath.mpc):
                 return value.real if value.imag == 0 else self.nan

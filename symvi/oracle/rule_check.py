@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 
 from symvi.calculus.reverse import gradients
+from symvi.errors import ExpressionError
 from symvi.expr.build import contract, read_own
 from symvi.expr.facts import matrix_facts
 from symvi.expr.leaf import Leaf
@@ -130,7 +131,7 @@ def rounding(rule: Rule, before: Node, after: Node, rng: np.random.Generator) ->
 def _errors_nearby(before: Node, values, sizes, rng) -> np.ndarray:
     """The largest error of the left side at inputs that differ in the last digits: at the point itself it may be lucky."""
     worst = None
-    for _ in range(5):
+    for _ in range(3):
         moved = dict(values)
         for leaf, value in values.items():
             if leaf.kind == "f":
@@ -291,8 +292,12 @@ def firing(rule: Rule) -> Iterator[str]:
     """It fires in its stages on its examples, and not where its condition fails."""
     for name in rule.stages:
         for node in examples_of(rule):
-            with collect() as trace:
-                run_stage(name, [node])
+            try:
+                with collect() as trace:
+                    run_stage(name, [node])
+            except (AssertionError, ExpressionError) as error:  # the engine noticed first
+                yield str(error)
+                break
             if rule.name not in trace.rules():
                 yield f"does not fire in the stage {name}: {', '.join(trace.rules()) or 'nothing does'}"
                 break

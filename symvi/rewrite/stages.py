@@ -1,7 +1,7 @@
 """The stages in their order: `stable` before anything is differentiated, `simple` after.
 
 The measures are tuples, compared entry by entry. `stable`: uses of inverses and determinants; work of array atoms and
-what they could still shed; exponentials exposed to sums and products; what stands under logarithms; nodes and edges.
+what they could still shed; exponentials exposed to sums and products; what stands under logarithms; degrees; functions; additions; nodes and edges.
 `simple`: the same without the logarithms, with the number of choices.
 """
 
@@ -92,17 +92,20 @@ def _holds_exponential(term: Term) -> bool:
     return isinstance(inner, (Sum, Contract)) and any(_is_function(opened(child)[0], _EXPONENTIAL) for child in inner.children)
 
 
-def _size(node: Node) -> int:
-    """Nodes and edges; a function that is no light one counts twice."""
-    return 1 + len(node.children) + (isinstance(node, Apply) and not node.light)
+def _size(node: Node) -> tuple[int, int, int, int]:
+    """Degrees of products; functions that are not light; additions; nodes and edges."""
+    degree = sum(map(abs, node.payload[1])) if isinstance(node, Contract) else 0
+    functions = isinstance(node, Apply) and not node.light
+    additions = len(node.children) - 1 if isinstance(node, Sum) else 0
+    return (degree, int(functions), additions, 1 + len(node.children))
 
 
 def _stable_weight(node: Node) -> tuple:
-    return (_inverses(node), _array_work(node), _exposed(node), _logs(node), _size(node))
+    return (_inverses(node), _array_work(node), _exposed(node), _logs(node), *_size(node))
 
 
 def _simple_weight(node: Node) -> tuple:
-    return (_inverses(node), _array_work(node), _is_function(node, ("where",)), _exposed(node), _size(node))
+    return (_inverses(node), _array_work(node), int(_is_function(node, ("where",))), _exposed(node), *_size(node))
 
 
 declare_stage("stable", "numerically stable forms, before differentiation", _stable_weight)

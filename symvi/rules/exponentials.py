@@ -35,10 +35,10 @@ def sinh_fold(x):
     return exp(x) - exp(-x), 2 * sinh(x)
 
 
-@rule(stage="stable", kind="stabilise", partial=False)
-def cosh_fold(x):
-    """e^x + e^-x = 2 cosh(x)."""
-    return exp(x) + exp(-x), 2 * cosh(x)
+@rule(stage="stable", kind="stabilise")
+def tanh_of_exponentials(x):
+    """(e^x - e^-x) / (e^x + e^-x) = 2 sinh(x) / (e^x + e^-x) = tanh(x): no infinity over infinity."""
+    return sinh(x) / (exp(x) + exp(-x)), tanh(x) / 2
 
 
 @rule(stage=("stable", "simple"), kind="stabilise")

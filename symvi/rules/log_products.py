@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from symvi.atoms.elementwise import cosh, erfc, exp, is_apply, log, ndtr, sigmoid, sqrt, xlogy
+from symvi.atoms.elementwise import cosh, erfc, exp, is_apply, log, ndtr, power, sigmoid, sqrt, xlogy
 from symvi.expr.build import add, constant, contract, multiply, reduce, split_coefficient
 from symvi.expr.dims import dim
 from symvi.expr.facts import interval, is_nonnegative
@@ -21,6 +21,12 @@ N = dim("N")
 def log_root(x):
     """log(sqrt(x)) = log(x) / 2."""
     return log(sqrt(x)), log(x) / 2
+
+
+@rule(stage="stable", kind="stabilise", when=lambda x: is_nonnegative(x))
+def log_of_variable_power(x, p):
+    """log(x^p) = p log(x), for x >= 0."""
+    return log(power(x, p)), p * log(x)
 
 
 @rule(stage="stable", kind="reassociate", when=is_nonnegative, bounded=(0.05, 20.0))

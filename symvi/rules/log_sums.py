@@ -65,7 +65,7 @@ def _signed_summands():
 
 @rule.procedure(head="log", stage="stable", kind="reassociate", example=_summands, counterexample=_signed_summands, priority=5.5)
 def log_of_added_exponentials(node: Term) -> Term | None:
-    """log(w e^a + v e^b + ... + c) in the log domain, all operands positive: no overflow."""
+    """log(w e^a + v e^b + c) = logaddexp(log(w) + a, log(v) + b, log(c)), all operands positive: no overflow."""
     return log_of_summands(node.children[0])
 
 

@@ -53,6 +53,12 @@ def log1p_of_minus_sigmoid(x):
     return log1p(-sigmoid(x)), -softplus(x)
 
 
+@rule(stage=("stable", "simple"), kind="stabilise")
+def softplus_difference(x):
+    """softplus(x) - softplus(-x) = x."""
+    return softplus(x) - softplus(-x), x
+
+
 @rule(stage="stable", kind="stabilise")
 def logit_of_sigmoid(x):
     """logit(sigmoid(x)) = x."""

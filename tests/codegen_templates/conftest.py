@@ -36,7 +36,7 @@ def momentum(helpers):
     """v = 0.5 v + rate g, theta = theta + v; the rate is 0.1 / (1 + step), all of size table[0]."""
     real64_at = helpers.real64_at
 
-    @njit(helpers.KERNEL.signature, **OPTIONS)
+    @njit(helpers.ENTRY.signature, **OPTIONS)
     def momentum(table):
         theta, gradient, velocity = real64_at(table[1], table[0]), real64_at(table[2], table[0]), real64_at(table[3], table[0])
         step = real64_at(table[4], 1)
@@ -52,7 +52,7 @@ def momentum(helpers):
 def still(helpers):
     """An update that changes nothing."""
 
-    @njit(helpers.KERNEL.signature, **OPTIONS)
+    @njit(helpers.ENTRY.signature, **OPTIONS)
     def still(table):
         return 0
 

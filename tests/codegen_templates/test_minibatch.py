@@ -26,7 +26,7 @@ def regression(helpers):
     """scale (sum over n of -(y_n - w x_n - m_g(n))^2 / 2 - sum over j of m_j^2 / 2) - w^2 / 2 and its gradient, on batch buffers."""
     real64_at, int64_at = helpers.real64_at, helpers.int64_at
 
-    @njit(helpers.KERNEL.signature, **OPTIONS)
+    @njit(helpers.ENTRY.signature, **OPTIONS)
     def regression(table):
         rows, groups = table[0], table[1]
         w, g_w, value = real64_at(table[2], 1), real64_at(table[3], 1), real64_at(table[4], 1)

@@ -29,7 +29,7 @@ def quadratic(helpers):
     """-|theta - centre|^2 / 2 with noise in the gradient; goes wrong at one step in one of several ways."""
     real64_at, int64_at, draw_normal = helpers.real64_at, helpers.int64_at, helpers.draw_normal
 
-    @njit(helpers.KERNEL.signature, **OPTIONS)
+    @njit(helpers.ENTRY.signature, **OPTIONS)
     def quadratic(table):
         theta, gradient = real64_at(table[1], table[0]), real64_at(table[2], table[0])
         value, centre = real64_at(table[3], 1), real64_at(table[4], table[0])

@@ -79,6 +79,7 @@ def test_cancellation():
     assert (a - b) ** 2 is (b - a) ** 2
     assert (a - b) ** 3 is -((b - a) ** 3)
     assert 1 / (1 / a) is a
+    assert 1 / (a - b) is -1 / (b - a)
 
 
 def test_terms_that_may_be_infinite_do_not_cancel():

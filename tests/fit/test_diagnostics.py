@@ -193,26 +193,28 @@ def test_power_of_the_drift_test():
     rng = np.random.default_rng(5)
     x = autoregression(0.5, 2000, rng) + np.linspace(0, 1.0, 2000)
     result = drift(x)
-    assert not result.stationary and result.change == pytest.approx(1.0, abs=4 * result.error) and result.error < 0.3
-    assert drift(autoregression(0.5, 2000, rng)).stationary
+    assert not result.stationary() and result.change == pytest.approx(1.0, abs=4 * result.error) and result.error < 0.3
+    assert drift(autoregression(0.5, 2000, rng)).stationary()
 
 
 def test_drift_of_averages():
     """The means of windows, a column per parameter: the one that moves is told from those that do not."""
     rng = np.random.default_rng(6)
     means = rng.normal(size=(12, 50)) * 0.1
-    assert average_drift(means).stationary
+    assert average_drift(means).stationary()
     means[:, 7] += np.linspace(0, 2, 12)
     result = average_drift(means)
-    assert not result.stationary and np.argmin(result.p_value) == 7
+    assert not result.stationary() and np.argmin(result.p_value) == 7
     assert result.change[7] == pytest.approx(2 * 12 / 11, abs=4 * result.error[7])
 
 
 def test_corners_of_drift():
     still = drift(np.full(100, 3.0))
-    assert still.change == 0.0 and still.stationary
+    assert still.change == 0.0 and still.stationary()
     straight = drift(np.arange(100.0))
-    assert straight.change == pytest.approx(100.0) and not straight.stationary
-    assert not drift(np.r_[np.zeros(50), np.nan]).stationary, "what is not finite is not stationary"
+    assert straight.change == pytest.approx(100.0) and not straight.stationary()
+    assert straight.stationary(tolerance=101.0) and not straight.stationary(tolerance=99.0)
+    assert not drift(np.r_[np.zeros(50), np.nan]).stationary(), "what is not finite is not stationary"
+    assert not drift(np.r_[np.zeros(50), np.inf]).stationary(tolerance=1e300)
     with pytest.raises(DataError):
         drift(np.zeros(2))

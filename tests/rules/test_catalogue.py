@@ -3,6 +3,7 @@
 import pytest
 
 from symvi.atoms.elementwise import exp, expm1, log, log1p, sigmoid, sin, softplus
+from symvi.expr.build import surrogate, zero
 from symvi.expr.dims import dim
 from symvi.expr.facts import is_nonnegative
 from symvi.oracle.rule_check import check_rule
@@ -21,7 +22,7 @@ def test_rule(name):
 @pytest.mark.parametrize("name", list(RULES))
 def test_rule_is_documented_and_staged(name):
     each = RULES[name]
-    assert "=" in each.identity and each.identity.endswith((".", ")", "r", "0", "s", "w", "B)", "x", "|"))
+    assert "=" in each.identity and each.identity.endswith(".")
     assert set(each.stages) <= set(STAGES)
     assert each.source[0].endswith(".py")
 
@@ -41,19 +42,11 @@ def test_a_wrong_rule_is_caught():
 
 def test_a_rule_with_a_wrong_derivative_is_caught():
     @rule(stage="stable")
-    def flat(x):
-        """sin(x) - sin(x) softplus... = a step, equal almost nowhere."""
-        return log(1 + sin(x) ** 2), log1p(sin(x) ** 2) + sin(x) * 0 + (sigmoid(x) - sigmoid(x))
+    def stopped(x):
+        """log(1 + x) = log1p(x), and its derivative is gone."""
+        return log(1 + x), surrogate(log1p(x), zero)
 
-    @rule.procedure(head="log1p", stage="stable", example=lambda: log1p(sin(term("x", N))))
-    def unsteady(node):
-        """log1p(x) = stop_gradient(log1p(x))."""
-        from symvi.expr.build import surrogate, zero
-
-        return surrogate(node, zero)
-
-    assert "differs in the derivative" in problems("unsteady")
-    assert "differs" not in problems("flat")
+    assert "differs in the derivative" in problems("stopped")
 
 
 def test_a_rule_that_worsens_rounding_is_caught():

