@@ -13,7 +13,7 @@ from symvi.expr import build
 from symvi.expr.labels import Label, canonical_axes
 from symvi.expr.nodes import Array, Term
 from symvi.expr.printing import text
-from symvi.rewrite.stages import stabilise
+from symvi.rules import stabilise
 
 __all__ = ["grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "value_and_grad"]
 

@@ -58,7 +58,7 @@ def pullback(seeds: Sequence[tuple[Node, Term]], arrays: Sequence[Array]) -> lis
     depends = dependents(roots, arrays)
     adjoints: dict[Node, list[Term]] = {}
     for node, seed in seeds:
-        adjoints.setdefault(node, []).append(seed)
+        adjoints.setdefault(node, []).append(as_real(seed))
     targets = set(arrays)
     for node in reversed(list(postorder(roots, lambda n: () if n in targets else _differentiable_children(n)))):
         if node not in adjoints or not depends[node] or node in targets:

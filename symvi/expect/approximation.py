@@ -24,7 +24,7 @@ class Moments:
     root: Expr | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
     """A joint approximation of some latents, independent of the other blocks given what its parameters read.
 
@@ -36,6 +36,7 @@ class Block:
     - `jacobian`: latent leaf -> log |d draw / d unconstrained|, with the particle axis in front.
     - `moments`: latent leaf -> Moments, for closed forms. `exact_prior` says that q is the model's own conditional.
     - `size`: unconstrained values (per plate element); `plates`: the plates over which the block repeats.
+    - `places`: latent name -> (offset in the joint vector, unconstrained shape), for joint blocks.
     - `reference`: data leaves that give the coordinates (centre, unit), each with a function of the shape (integers) that
       makes their default.
     """
@@ -57,6 +58,7 @@ class Block:
     exact_prior: bool = False
     point: bool = False
     reference: dict[Expr, Callable] = field(default_factory=dict)
+    places: dict[str, tuple[Dim, tuple[Dim, ...]]] = field(default_factory=dict)
     reads: frozenset[Leaf] = frozenset()  # latents of other blocks on whose draws this block depends, directly or not
 
     def __str__(self) -> str:

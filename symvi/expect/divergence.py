@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symvi.array.creation import eye
-from symvi.array.expression import Expr, as_expr, mistake
+from symvi.array.creation import eye, zeros
+from symvi.array.expression import Expr, as_expr, broadcast, mistake
 from symvi.array.functions import betaln, digamma, exp, gammaln, log, pi, softplus, xlogy
 from symvi.array.functions import sigmoid as logistic
 from symvi.array.indexing import broadcast_to, diagonal
@@ -49,7 +49,9 @@ def kl(q: Distribution, p: Distribution) -> Expr:
         known = ", ".join(f"{a} || {b}" for a, b in _KL)
         raise mistake(f"KL({q.family.name} || {p.family.name}) has no closed form here (known: {known}); use sv.expect", ModelError)
     value = _KL[q.family.name, p.family.name](q.p, p.p, q, p)
-    batch = q.batch_shape if len(q.batch_shape) >= len(p.batch_shape) else p.batch_shape
+    extra = q.event_rank - p.event_rank  # a joint q against independent entries
+    shapes = (q.batch_shape, p.batch_shape[: len(p.batch_shape) - extra] if extra else p.batch_shape)
+    batch, _, _ = broadcast(*(zeros(*shape) for shape in shapes), operation="kl")
     return broadcast_to(value, batch)
 
 

@@ -67,6 +67,8 @@ class Dim:
 
     # -- arithmetic ---------------------------------------------------------------------------------------------
     def __add__(self, other):
+        if isinstance(other, float):
+            return self._expression() + other
         if not isinstance(other, (Dim, int)):
             return NotImplemented
         terms = dict(self.terms)
@@ -80,12 +82,18 @@ class Dim:
         return Dim({monomial: -coefficient for monomial, coefficient in self.terms})
 
     def __sub__(self, other):
+        if isinstance(other, float):
+            return self._expression() - other
         return NotImplemented if not isinstance(other, (Dim, int)) else self + (-as_dim(other))
 
     def __rsub__(self, other):
+        if isinstance(other, float):
+            return other - self._expression()
         return NotImplemented if not isinstance(other, (Dim, int)) else as_dim(other) + (-self)
 
     def __mul__(self, other):
+        if isinstance(other, float):
+            return self._expression() * other
         if not isinstance(other, (Dim, int)):
             return NotImplemented
         terms: dict[Monomial, int] = {}

@@ -31,6 +31,7 @@ from symvi.expr.nodes import (
     Surrogate,
     Tensor,
     Term,
+    live_nodes,
     postorder,
 )
 
@@ -48,8 +49,9 @@ TINY = 5e-324  # as a lower bound: positive
 def assert_fact(array: Node, fact: str) -> None:
     """Record a fact that the user states of a matrix, or `positive` / `nonnegative` of a term."""
     _asserted.setdefault(array, set()).add(fact)
-    array.memo.pop("matrix_facts", None)
-    array.memo.pop("interval", None)
+    for node in live_nodes():  # whatever was concluded without it: facts, and results of stages (their keys are tuples)
+        for key in [key for key in node.memo if key in ("interval", "matrix_facts") or isinstance(key, tuple)]:
+            del node.memo[key]
 
 
 def asserted(node: Node) -> frozenset[str]:
@@ -226,6 +228,8 @@ def _matrix_facts(array: Array) -> set[str]:
         facts.add("symmetric")
     if _vanishes_above_diagonal(array.term, i, j):
         facts.add("lower")
+        if _vanishes_above_diagonal(array.term, j, i):
+            facts.add("diagonal")
     return facts
 
 

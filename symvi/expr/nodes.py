@@ -17,7 +17,7 @@ from symvi.expr.labels import Label, label_key
 
 __all__ = [
     "Node", "Term", "Array", "Constant", "NamedConstant", "Size", "Iota", "Delta", "Read", "Apply", "Sum", "Contract",
-    "Reduce", "Surrogate", "Input", "Tensor", "Operator", "postorder", "order_key",
+    "Reduce", "Surrogate", "Input", "Tensor", "Operator", "live_nodes", "postorder", "order_key",
 ]  # fmt: skip
 
 _table: WeakValueDictionary = WeakValueDictionary()
@@ -341,6 +341,11 @@ class Operator(Array):
 
 
 # ------------------------------------------------------------------------------------------------------------ traversal
+def live_nodes() -> list[Node]:
+    """Every node in use."""
+    return list(_table.values())
+
+
 def children_of(node: Node) -> tuple[Node, ...]:
     return node.children
 

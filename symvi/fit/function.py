@@ -196,3 +196,16 @@ def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None 
     if status:
         raise_status(binding, status)
     return Function._shaped(binding.outputs["value"], expression)
+
+
+def evaluate_many(expressions: Sequence[Expr], values: Mapping[Leaf, Any], sizes: Sizes, name: str = "values", seed: int = 0, stream: int = 2, step: int = 0, dtype: str = "float64") -> list:
+    """Values of several expressions at once, for given leaves and known sizes."""
+    request = Request([output_of(f"value_{k + 1}", e) for k, e in enumerate(expressions)], name=name, dtype=dtype)
+    result = compile_request(request)
+    known = Sizes(sizes.values)
+    arrays = gather_inputs(result.leaves, values, known, np.dtype(dtype), finite=False)
+    binding = bind(result.compiled, result.leaves, arrays, known)
+    status = binding.run(seed, stream, step)
+    if status:
+        raise_status(binding, status)
+    return [Function._shaped(binding.outputs[f"value_{k + 1}"], e) for k, e in enumerate(expressions)]

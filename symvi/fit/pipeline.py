@@ -13,12 +13,12 @@ from symvi.expr.dims import Dim
 from symvi.expr.facts import asserted
 from symvi.expr.labels import Label, canonical_axes
 from symvi.expr.leaf import Leaf
-from symvi.expr.nodes import Array, Node, Term, postorder
+from symvi.expr.nodes import Array, Node, postorder
 from symvi.expr.provenance import hint_of
 from symvi.fit.leaves import collect_leaves, unique_names
 from symvi.plan.reductions import open_reductions
 from symvi.plan.regions import Output, Plan, plan
-from symvi.rewrite.stages import simplify, stabilise
+from symvi.rules import simplify, stabilise
 from symvi.runtime import helpers, module_cache
 from symvi.runtime.binding import Compiled
 from symvi.runtime.versions import toolchain_digest

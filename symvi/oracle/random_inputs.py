@@ -52,22 +52,25 @@ def random_sizes(
     extents: Iterable[int] = EXTENTS,
     guard: Callable[[Mapping[str, int]], bool] | None = None,
 ) -> dict[str, int]:
-    """Sizes under which every dim is non-negative, every index has something to point at, and `guard` holds."""
+    """Sizes under which every dim is non-negative, every leaf has a value, and `guard` holds."""
     nodes, extents = list(nodes), list(extents)
     dims, leaves = dims_of(nodes), leaves_of(nodes)
     names = sorted({name.name for dim in dims for name in dim.names if name.known is None})
     for _ in range(ATTEMPTS):
         sizes = {name: int(rng.choice(extents)) for name in names}
-        if any(dim.size(sizes) < 0 for dim in dims) or any(_points_nowhere(leaf, sizes) for leaf in leaves):
+        if any(dim.size(sizes) < 0 for dim in dims) or any(_has_no_value(leaf, sizes) for leaf in leaves):
             continue
         if guard is None or guard(sizes):
             return sizes
     raise ShapeError(f"no sizes among {extents} satisfy the guard and make the dims {', '.join(map(str, dims))} non-negative")
 
 
-def _points_nowhere(leaf: Leaf, sizes: Mapping[str, int]) -> bool:
-    rows = np.prod([dim.size(sizes) for dim in leaf.array_shape])
-    return leaf.index_of is not None and rows > 0 and leaf.index_of.size(sizes) == 0
+def _has_no_value(leaf: Leaf, sizes: Mapping[str, int]) -> bool:
+    """An index into nothing; probabilities of no outcomes, which cannot sum to 1."""
+    shape = [dim.size(sizes) for dim in leaf.array_shape]
+    if leaf.index_of is not None and leaf.index_of.size(sizes) == 0:
+        return 0 not in shape
+    return getattr(leaf.support, "name", "") == "simplex" and bool(shape) and shape[-1] == 0
 
 
 def random_values(nodes: Iterable[Node], sizes: Mapping[str, int], rng: np.random.Generator) -> dict[Leaf, np.ndarray]:
@@ -99,8 +102,10 @@ def random_value(leaf: Leaf, sizes: Mapping[str, int], rng: np.random.Generator,
         return rng.integers(0, max(leaf.index_of.size(sizes), 1), shape)
     if leaf.kind == "b":
         return rng.random(shape) < 0.5
-    if leaf.kind == "i":
-        return rng.integers(int(max(interval[0], 0)), int(min(interval[1], max(interval[0], 0) + FAR)) + 1, shape)
+    if leaf.kind == "i" or getattr(support, "discrete", False):
+        lo = int(max(interval[0], 0))
+        value = rng.integers(lo, int(min(interval[1], lo + FAR)) + 1, shape)
+        return value if leaf.kind == "i" else value.astype(float)  # counts meet logarithms: they are carried as real numbers
     facts = _matrix_facts(leaf, support)
     if facts and len(shape) >= 2:
         return _random_matrix(facts, shape, rng)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from symvi.expr.build import read
 from symvi.expr.dims import dim
-from symvi.expr.labels import Label
+from symvi.expr.labels import Label, canonical_axes
 from symvi.expr.nodes import Node, postorder
 from symvi.rewrite import example
 from symvi.rewrite.binding import EMPTY, Binding, Captured, Stack
@@ -57,9 +57,9 @@ def _instances(rule: Rule) -> Iterator[Node]:
 def _bind(binding: Binding, name: str, variable, stated, facts) -> Binding:
     point = Label(POINTS, 0)
     if isinstance(variable, Label):
-        return binding.with_label(variable, (Label(dim(f"{name.upper()}_"), 0),))
+        return binding.with_label(variable, (Label(dim(f"{str(variable.dim)[1:].upper()}_"), variable.number),))
     if isinstance(variable, Indexed):
-        indices = [Label(dim(f"{part.name[1:].upper()}_"), 0) for size in variable.array.shape for part in size.names]
+        indices = canonical_axes(dim(f"{part.name[1:].upper()}_") for size in variable.array.shape for part in size.names)
         term = read(example.array(name, POINTS, *(index.dim for index in indices), stated=stated), (point, *indices))
         return binding.with_value(leaf_of(variable), Captured(term, tuple(indices)))
     leaf = leaf_of(variable)

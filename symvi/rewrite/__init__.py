@@ -1,6 +1,7 @@
 """The rewrite engine: patterns, rules, stages and their trace. The catalogue of rules stands in `symvi.rules`."""
 
-from symvi.rewrite.rule import RULES, Guard, Rule, rule
+from symvi.rewrite.guard import Guard
+from symvi.rewrite.rule import RULES, Rule, rule
 from symvi.rewrite.stages import ORDER, simplify, stabilise
 from symvi.rewrite.trace import Entry, Trace, collect
 from symvi.rewrite.variables import Index, Indexed, Matrix

@@ -16,7 +16,8 @@ from symvi.errors import ExpressionError
 from symvi.expr import provenance
 from symvi.expr.build import rebuild
 from symvi.expr.nodes import Node, postorder
-from symvi.rewrite.rule import RULES, Guard, Rule, version
+from symvi.rewrite.guard import Decisions, Guard, deciding
+from symvi.rewrite.rule import RULES, Rule, version
 from symvi.rewrite.trace import Entry, Trace, current
 from symvi.rewrite.views import head_of
 
@@ -47,7 +48,7 @@ class Stage:
         for each in sorted(rules, key=lambda r: (-r.priority, r.name)):
             for head in each.heads:
                 self._filed.setdefault(head, []).append(each)
-        self._guarded = any(r.guard is not None for r in rules)
+        self._guarded = any(r.guarded for r in rules)
         self._version = version()
 
     def rules_for(self, node: Node) -> Sequence[Rule]:
@@ -92,22 +93,32 @@ def decreases(stage: Stage, before: Node, after: Node) -> tuple[bool, tuple, tup
     return come < gone, gone, come
 
 
-def run_stage(stage: str | Stage, roots: Sequence[Node], guards: list[Guard] | None = None) -> list[Node]:
-    """The fixpoints of `roots` under the rules of a stage. Guards that were taken are appended to `guards`."""
+def run_stage(
+    stage: str | Stage, roots: Sequence[Node], guards: list[Guard] | None = None, holds: Callable[[Guard], bool] | None = None
+) -> list[Node]:
+    """The fixpoints of `roots` under the rules of a stage.
+
+    Guards that the result relies on are appended to `guards`; `holds` decides those that the dims alone leave open (without it they are
+    assumed to hold).
+    """
     stage = STAGES[stage] if isinstance(stage, str) else stage
     if stage.empty:
         raise ExpressionError(f"the stage {stage.name} has no rules: import symvi.rules")
-    run = _Run(stage, guards)
-    return [run.normal(root) for root in roots]
+    run = _Run(stage, Decisions(holds))
+    with deciding(run.decisions):
+        results = [run.normal(root) for root in roots]
+    if guards is not None:
+        guards.extend(dict.fromkeys(run.decisions.taken))
+    return results
 
 
 class _Run:
     """One run of a stage: what is finished, what is in progress."""
 
-    def __init__(self, stage: Stage, guards: list[Guard] | None):
+    def __init__(self, stage: Stage, decisions: Decisions):
         self.stage = stage
         self.trace: Trace | None = current()
-        self.guards = guards
+        self.decisions = decisions
         self.key = (stage.name, version())
         self.remembers = self.trace is None and not stage.guarded
         self.done: dict[Node, Node] = {}
@@ -169,6 +180,8 @@ class _Run:
         with provenance.within(provenance.site_of(node)):
             for each in rules:
                 after = self._try(each, node)
+                if each.guarded:
+                    self.decisions.settle(after is not None)
                 if after is not None:
                     self._note(each, node, after)
                     return after
@@ -186,10 +199,6 @@ class _Run:
     def _note(self, each: Rule, before: Node, after: Node) -> None:
         self.applications += 1
         self.fired[before] = each.name
-        if each.guards_taken:
-            taken = each.guards_taken.pop()
-            if self.guards is not None:
-                self.guards.append(taken)
         if CHECK:
             smaller, gone, come = decreases(self.stage, before, after)
             assert smaller, f"the rule {each.name} does not decrease the measure of the stage {self.stage.name}: {gone} -> {come}"

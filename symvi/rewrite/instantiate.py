@@ -134,7 +134,9 @@ def _array(pattern: Array, binding: Binding, labels: Labels) -> tuple[Array, tup
     variable = variable_of(pattern)
     if variable is not None:
         value = binding.values[variable]
-        assert isinstance(value, Stack), variable
+        if isinstance(value, Captured):  # an indexed variable as a whole array
+            batch = sort_labels(value.term.labels - set(value.labels))
+            return tensor(value.term, (*batch, *value.labels)), batch
         return value.array, value.batch
     if isinstance(pattern, Tensor):
         inner = dict(labels)

@@ -128,8 +128,10 @@ def match_product(
 ) -> Iterator[tuple[Binding, int, Powers]]:
     """(binding, times, rest) for every way to find pattern^times among `factors`; `repeated` allows times > 1."""
     bare = [item for item in pattern if _bare(item[0], binding)]
-    fixed = [item for item in pattern if not _bare(item[0], binding)]
-    assert len(bare) <= 1, "a product in a pattern holds at most one bare variable"
+    if len(bare) > 1 and all(_is_indexed(variable) for variable, _ in bare):
+        bare = []  # U[i, k] U[j, k]: told apart by their labels, one factor each
+    fixed = [item for item in pattern if item not in bare]
+    assert len(bare) <= 1, "a product in a pattern holds at most one bare scalar variable"
     states: list[tuple[Binding, int, list[tuple[int, int]]]] = [(binding, 0, [])]
     for base, exponent in fixed:
         states = [state for start in states for state in _take_factor(base, exponent, factors, *start)]
@@ -271,11 +273,15 @@ def _match_array(pattern: Array, array: Array, batch: tuple, binding: Binding) -
         found: Binding | None = binding
         for dim, actual in zip(pattern.shape, array.shape[len(batch) :], strict=True):
             found = found.with_dims(dim, (actual,)) if found is not None else None
-        if found is not None:
-            value = Stack(array, batch)
-            known = found.values.get(variable)
-            if known is None or known == value:
-                yield found.with_value(variable, value)
+        if found is None:
+            return
+        value: Stack | Captured = Stack(array, batch)
+        if variable.sort == "indexed":  # the whole array as a function of fresh labels
+            axes = _fresh_axes(array.shape[len(batch) :], found.avoid, batch)
+            value = Captured(read(array, (*batch, *axes)), axes)
+        known = found.values.get(variable)
+        if known is None or known == value:
+            yield found.with_value(variable, value)
     elif isinstance(pattern, Operator):
         if isinstance(array, Operator) and array.name == pattern.name and array.attributes == pattern.attributes:
             states = [binding]
@@ -283,11 +289,7 @@ def _match_array(pattern: Array, array: Array, batch: tuple, binding: Binding) -
                 states = [found for state in states for found in _match_array(child, actual, batch, state)]
             yield from states
     elif isinstance(pattern, Tensor):
-        own = [Label(dim, 0) for dim in array.shape[len(batch) :]]
-        taken, axes = {*binding.avoid, *(i for i in batch if isinstance(i, Label))}, []
-        for label in own:
-            axes.append(fresh_labels([label], taken)[label])
-            taken.add(axes[-1])
+        axes = _fresh_axes(array.shape[len(batch) :], binding.avoid, batch)
         found = binding
         for axis, label in zip(pattern.axes, axes, strict=True):
             found = found.with_label(axis, (label,), summed=True) if found is not None else None
@@ -297,3 +299,14 @@ def _match_array(pattern: Array, array: Array, batch: tuple, binding: Binding) -
         assert isinstance(pattern, Input)
 
 
+
+
+def _fresh_axes(shape: tuple, avoid: frozenset[Label], batch: tuple) -> tuple[Label, ...]:
+    """Labels for the axes of an array that meet neither `avoid` nor the indices `batch`."""
+    taken = {*avoid, *(index for index in batch if isinstance(index, Label))}
+    axes: list[Label] = []
+    for dim in shape:
+        bare = Label(dim, 0)
+        axes.append(fresh_labels([bare], taken)[bare])
+        taken.add(axes[-1])
+    return tuple(axes)

@@ -14,38 +14,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from symvi.errors import ExpressionError
 from symvi.expr.dims import Dim
 from symvi.expr.nodes import Node, Term
 from symvi.rewrite.binding import Binding, Captured, Stack
+from symvi.rewrite.guard import ask
 from symvi.rewrite.instantiate import instantiate
 from symvi.rewrite.pattern import Pattern
 from symvi.rewrite.variables import Indexed, make_variables
 
-__all__ = ["Rule", "Guard", "RULES", "rule", "KINDS", "version", "remove", "leaf_of"]
+__all__ = ["Rule", "RULES", "rule", "KINDS", "version", "remove", "leaf_of"]
 
 KINDS = ("exact", "stabilise", "reassociate", "approximate")
 RULES: dict[str, Rule] = {}
 _version = 0
-
-
-class Guard(NamedTuple):
-    """A choice made by size: taken where `smaller < larger`, printed in the plan and checked at binding."""
-
-    smaller: Dim
-    larger: Dim
-
-    def __str__(self) -> str:
-        return f"{self.smaller} < {self.larger}"
-
-    @property
-    def known(self) -> bool | None:
-        """The answer, where it does not wait for data."""
-        if self.smaller.value is None or self.larger.value is None:
-            return None
-        return self.smaller.value < self.larger.value
 
 
 @dataclass(eq=False)
@@ -54,8 +37,8 @@ class Rule:
 
     `stages` are the stages it belongs to, `heads` the heads of the nodes it is tried at. `left` and `right` are the
     traced sides of a rule that is a pattern. `examples()` builds nodes at which it fires, `counterexamples()` nodes
-    whose condition fails. `bounded` limits the magnitude of the inputs for which a rule of kind reassociate claims
-    its rounding bound.
+    whose condition fails. `guarded` rules ask about sizes. `bounded` limits the magnitude of the inputs for which a
+    rule of kind reassociate claims its rounding bound.
     """
 
     name: str
@@ -69,13 +52,12 @@ class Rule:
     right: Term | None = None
     variables: dict[str, object] = field(default_factory=dict)
     when: Callable | None = None
-    guard: Callable | None = None
+    guarded: bool = False
     examples: Callable[[], Iterable[Node]] | None = None
     counterexamples: Callable[[], Iterable[Node]] | None = None
     bounded: tuple[float, float] | None = None
     documentation: str = ""
     source: tuple[str, int] = ("", 0)
-    guards_taken: list[Guard] = field(default_factory=list)
 
     def apply(self, node: Node) -> Node | None:
         """The node after one application at its root, or None where the rule does not apply."""
@@ -147,7 +129,7 @@ def rule(
             for found, context in pattern.matches(node):
                 if when is not None and not when(*(_value(found, leaf) for leaf in asked)):
                     continue
-                if guard is not None and not _guard_holds(new, found, guard, variables):
+                if guard is not None and not _guard_holds(found, guard, variables):
                     continue
                 after = context.place(instantiate(right, found))
                 if after is not node:
@@ -157,7 +139,7 @@ def rule(
         code = function.__code__
         new = Rule(
             function.__name__, _stages(stage), kind, identity, (pattern.head,), procedure, pattern.size, left, right,
-            variables, when, guard, None, None, bounded, documentation, (code.co_filename, code.co_firstlineno),
+            variables, when, guard is not None, None, None, bounded, documentation, (code.co_filename, code.co_firstlineno),
         )  # fmt: skip
         _register(new)
         return function
@@ -185,18 +167,14 @@ def _value(found: Binding, leaf):
     return value.term if isinstance(value, Captured) else value.array if isinstance(value, Stack) else value
 
 
-def _guard_holds(new: Rule, found: Binding, guard: Callable, variables: dict) -> bool:
+def _guard_holds(found: Binding, guard: Callable, variables: dict) -> bool:
     dims = []
     for name in inspect.signature(guard).parameters:
         product = Dim(1)
         for dim in found.dims[variables[name].dim]:
             product = product * dim
         dims.append(product)
-    condition = guard(*dims)
-    if condition.known is None:
-        new.guards_taken.append(condition)
-        return True
-    return condition.known
+    return ask(guard(*dims))
 
 
 def procedure(
@@ -207,11 +185,13 @@ def procedure(
     counterexample: Callable | None = None,
     bounded: tuple[float, float] | None = None,
     priority: float = 5,
+    guarded: bool = False,
 ):
     """Register a function node -> node or None, tried at nodes of the given heads (`head_of`).
 
     `example()` builds a node, or a list of nodes, at which the rule fires: the automatic tests run on them;
-    `counterexample()` builds nodes that resemble them and at which it must not fire.
+    `counterexample()` builds nodes that resemble them and at which it must not fire. A procedure that chooses by size
+    calls `symvi.rewrite.guard.ask` and says `guarded=True`. Larger `priority` is tried first (a pattern has about its size).
     """
 
     def decorate(function: Callable) -> Callable:
@@ -222,7 +202,7 @@ def procedure(
         _register(
             Rule(
                 function.__name__, _stages(stage), kind, identity, (head,) if isinstance(head, str) else tuple(head), function, priority,
-                examples=_listed(example), counterexamples=_listed(counterexample), bounded=bounded,
+                guarded=guarded, examples=_listed(example), counterexamples=_listed(counterexample), bounded=bounded,
                 documentation=documentation, source=(code.co_filename, code.co_firstlineno),
             )  # fmt: skip
         )

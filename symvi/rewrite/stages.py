@@ -1,7 +1,8 @@
 """The stages in their order: `stable` before anything is differentiated, `simple` after.
 
 The measures are tuples, compared entry by entry. `stable`: uses of inverses and determinants; work of array atoms and
-what they could still shed; exponentials exposed to sums and products; what stands under logarithms; degrees; functions; additions; nodes and edges.
+what they could still shed; exponentials exposed to sums and products; what stands under logarithms; degrees of products;
+functions; additions; nodes and edges.
 `simple`: the same without the logarithms, with the number of choices.
 """
 

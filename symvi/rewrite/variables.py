@@ -16,7 +16,10 @@ __all__ = ["Index", "Indexed", "Matrix", "variable_of", "variables_in", "make_va
 
 
 class Index:
-    """A pattern index. Where a pattern sums over one index, it stands for one or several labels; elsewhere for one."""
+    """A pattern index. Where a pattern sums over one index, it stands for one or several labels; elsewhere for one.
+
+    `j: Index = "i"` is a second index over the dim of `i`.
+    """
 
 
 class Indexed:
@@ -50,7 +53,9 @@ def make_variables(function: Callable) -> dict[str, object]:
         if sort is inspect.Parameter.empty:
             variables[name] = read(input_array(Leaf("pattern", name, (), "f", sort="scalar")), ())
         elif sort is Index:
-            variables[name] = Label(dim(f"_{name}"), 0)
+            over = parameter.default if isinstance(parameter.default, str) else name
+            number = sum(isinstance(other, Label) and other.dim == dim(f"_{over}") for other in variables.values())
+            variables[name] = Label(dim(f"_{over}"), number)
         elif sort is Indexed:
             variables[name] = Indexed(name)
         elif sort is Matrix:

@@ -130,8 +130,8 @@ def xlogy_fold(node: Contract) -> Term | None:
         (p,) = arguments_of(log_factor, "log")
         if interval(p)[0] != 0:
             continue
-        for count, power in node.factors:
-            if power == 1 and _may_be_zero_count(count) and count.labels <= p.labels:
+        for count, times in node.factors:
+            if times == 1 and _may_be_zero_count(count) and count.labels <= p.labels:
                 rest = [(f, e) for f, e in node.factors if f is not count and f is not log_factor]
                 return contract(node.bound, [*rest, (xlogy(count, p), 1)])
     return None

@@ -5,7 +5,7 @@ from fractions import Fraction
 from symvi.atoms.array_atom import axes_of
 from symvi.atoms.elementwise import absolute, log
 from symvi.atoms.linear_algebra import cholesky, det, diagonal, inverse, is_spd, logdet, solve
-from symvi.expr.build import add, constant, contract, delta, multiply, read, read_own, rename, size, split_coefficient, tensor
+from symvi.expr.build import add, constant, contract, delta, multiply, read, read_own, reduce, rename, size, split_coefficient, tensor
 from symvi.expr.dims import dim
 from symvi.expr.facts import is_nonnegative, is_positive, matrix_facts
 from symvi.expr.labels import Label
@@ -77,6 +77,15 @@ def logdet_of_triangular(node: Read) -> Term | None:
     else:
         positive = is_positive(entries)
     return _on_batch(contract([index], [(log(entries if positive else absolute(entries)), 1)]), matrix, node.indices)
+
+
+@rule.procedure(head="read det()", stage="stable", kind="stabilise", example=_triangular(det), counterexample=_dense(det))
+def det_of_triangular(node: Read) -> Term | None:
+    """det(L) = Π L_ii for a triangular or diagonal L."""
+    matrix = node.array.children[0]
+    if "lower" not in matrix_facts(matrix):
+        return None
+    return _on_batch(reduce("prod", [axes_of(matrix)[-2]], diagonal(matrix)), matrix, node.indices)
 
 
 def _scaled(name):

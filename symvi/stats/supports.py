@@ -104,7 +104,7 @@ class Support:
         index = self.first_violation(values)
         if index is not None:
             value = values[index]
-            shown = f"{value!s}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), threshold=6, precision=4)
+            shown = f"{value!s}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), threshold=6, precision=4).replace("\n", ",")
             place = f"[{', '.join(map(str, index))}]" if index else ""
             raise SupportError(f"{name}{place} = {shown} lies outside its support: {self.requirement}{where_}")
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from symvi.array.expression import Expr, as_expr, leaf_expr, mistake
-from symvi.array.functions import isnan, maximum, where
+from symvi.array.functions import isnan, log, maximum, pi, where
 from symvi.array.substitution import leaves_of
 from symvi.errors import ModelError, SymviWarning
+from symvi.expect.affine import affine_moments
 from symvi.expect.approximation import Approximation, Block
 from symvi.expect.discontinuity import jump_of
 from symvi.expect.divergence import expected_log_density
@@ -141,10 +142,40 @@ class _Resolver:
     # -- the parts ----------------------------------------------------------------------------------------------
     def likelihood(self, variable: RandomVariable, incomplete: bool) -> None:
         name = variable.name
-        density = self.model.log_density_of(name)
+        value, why = self._closed_normal(variable)
+        density = self.model.log_density_of(name) if value is None else value
         if incomplete:
             density = _without_missing(variable, density)
-        self.by_draws(name, "likelihood", density)
+        if value is None:
+            self.by_draws(name, "likelihood", density, [why] if why else [])
+        else:
+            self.note(name, "likelihood", why)
+            self.add(name, self.at_draws(density))
+
+    def _closed_normal(self, variable: RandomVariable) -> tuple[Expr | None, str]:
+        """E log N(y | f, scale) for f affine in Gaussian latents, and how; or None and why not (empty if not in question)."""
+        dist = variable.dist
+        if not self.closed or dist.family.name != "Normal" or dist.restricted:
+            return None, ""
+        blocks = {leaf: self.approximation.block_of(leaf) for leaf in leaves_of(dist.p.loc) if leaf in self.approximation.draws}
+        gaussian = [(leaf, block) for leaf, block in blocks.items() if leaf in block.moments and leaf.support.is_identity]
+        if not gaussian:
+            return None, ""
+        own = {id(block) for _, block in gaussian}
+        given = {leaf: block for leaf, block in blocks.items() if (leaf, block) not in gaussian}
+        given |= {leaf: self.approximation.block_of(leaf) for leaf in leaves_of(dist.p.scale) if leaf in self.approximation.draws}
+        for leaf, block in given.items():
+            if id(block) in own or any(other in block.reads for other, _ in gaussian):
+                return None, f"closed form: {leaf.name} is not independent of {gaussian[0][0].name} in the guide"
+        if len(gaussian) > 1 and any(other in block.reads for _, block in gaussian for other, _ in gaussian):
+            return None, "closed form: the guides of its latents read each other"
+        found = affine_moments(dist.p.loc, gaussian)
+        if isinstance(found, str):
+            return None, f"closed form: {found}"
+        mean, variance = found
+        value = -0.5 * ((variable - mean) ** 2 + variance) / dist.p.scale**2 - log(dist.p.scale) - 0.5 * log(2 * pi)
+        sampled = [leaf.name for leaf, block in given.items() if not block.point]
+        return value + 0.0 * variable, f"closed form given draws of {', '.join(sampled)}" if sampled else "closed form"
 
     def by_draws(self, name: str, part: str, density: Expr, rejected: Iterable[str] = ()) -> None:
         random = [leaf for leaf in leaves_of(density) if leaf in self.approximation.draws]

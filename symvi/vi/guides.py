@@ -33,7 +33,7 @@ from symvi.stats.random_variable import RandomVariable
 from symvi.stats.supports import lower_cholesky, positive
 from symvi.vi.context import Context
 
-__all__ = ["Guide", "MeanField", "FullRank", "LowRank", "Delta", "Prior", "Variables", "auto_guide", "FULL_RANK_LIMIT"]
+__all__ = ["Guide", "MeanField", "FullRank", "LowRank", "Delta", "Mode", "Prior", "Variables", "auto_guide", "FULL_RANK_LIMIT"]
 
 HALF_LOG_2PI_E = 0.5 + 0.5 * log(2 * pi)
 FULL_RANK_LIMIT = 256  # unconstrained global dims up to which `auto` takes full rank
@@ -180,6 +180,11 @@ class _Layout:
     def shape(self) -> tuple[Dim, ...]:
         return (*self.plates, self.size)
 
+    @property
+    def places(self) -> dict[str, tuple[Dim, tuple[Dim, ...]]]:
+        """Latent name -> (offset in the joint vector, unconstrained shape)."""
+        return {latent.name: place for latent, place in zip(self.latents, zip(self.offsets, self.shapes, strict=True), strict=True)}
+
     def part(self, joint: Expr, position: int, trailing: int = 0) -> Expr:
         """The values of one latent, in its own shape, from (leading..., plates..., size, trailing...)."""
         shape, offset = self.shapes[position], self.offsets[position]
@@ -246,7 +251,7 @@ class FullRank(_Joint):
             log_det = log_det + log(diagonal(unit))
         block = Block(
             name=name, family=self.family, latents=layout.latents, size=layout.size, plates=layout.plates, parameters=(loc, factor), noise=(e,),
-            reference=reference, entropy=(log_det + HALF_LOG_2PI_E).sum(),
+            reference=reference, entropy=(log_det + HALF_LOG_2PI_E).sum(), places=layout.places,
         )  # fmt: skip
         for position, latent in enumerate(layout.latents):
             block.unconstrained[latent.leaf] = layout.part(raw, position)
@@ -286,7 +291,7 @@ class LowRank(_Joint):
         block = Block(
             name=name, family=f"low rank ({self.rank})", latents=layout.latents, size=layout.size, plates=layout.plates,
             parameters=(loc, scale, factor), noise=(e, z), reference=reference,
-            entropy=(log(scale) + log_unit + HALF_LOG_2PI_E).sum() + inside.sum(),
+            entropy=(log(scale) + log_unit + HALF_LOG_2PI_E).sum() + inside.sum(), places=layout.places,
         )  # fmt: skip
         for position, latent in enumerate(layout.latents):
             block.unconstrained[latent.leaf] = layout.part(raw, position)
@@ -322,8 +327,30 @@ class Delta(Guide):
             blocks.append(block)
         return blocks
 
-    def reads(self, latents):
-        return [leaf for latent in latents for leaf in leaves_of(*_bounds(latent))]
+
+class Mode(_Joint):
+    """A point in the unconstrained space, with the log-determinants of the transforms: the mode that a Laplace approximation
+    stands on. Parameter `<block>_mode`, laid out as the location of `FullRank` (or, with joint=False, of `MeanField`)."""
+
+    def __init__(self, joint: bool = True):
+        self.joint = joint
+
+    def build(self, latents, context):
+        if self.joint:
+            return super().build(latents, context)
+        return [block for latent in latents for block in super(Mode, self).build([latent], context)]
+
+    def _block(self, name, layout, context):
+        shape = layout.shape if self.joint else layout.shapes[0]
+        mode = param(context.name(f"{name}_mode"), *shape, init=0.0)
+        block = Block(
+            name=name, family="mode", latents=layout.latents, size=layout.size, plates=layout.plates, parameters=(mode,), point=True,
+            places=layout.places,
+        )  # fmt: skip
+        for position, latent in enumerate(layout.latents):
+            block.unconstrained[latent.leaf] = layout.part(mode, position) if self.joint else mode
+        _constrain(layout.latents, block, context)
+        return block
 
 
 class Prior(Guide):

@@ -232,6 +232,7 @@ def test_derivatives_are_real_numbers():
     A = array("A", D, D)
     for scalar, array_ in ((contract({d}, [(read(A, (d, d)), 1)]), A), (total(read(w, (d,))), w)):
         assert gradients(scalar, [array_])[0].kind == "f"
+    assert pullback([(read_own(w), constant(1))], [w])[0].kind == "f"
     summed = read(cumsum(h, attributes=(False,)), (constant(1),))
     assert evaluate_one(gradients(summed, [h])[0], {h: np.zeros(3)}).dtype == float
 

@@ -100,7 +100,10 @@ def test_stated_facts():
     assert_fact(term, "positive")
     assert is_positive(term) and asserted(term) == {"positive"}
     K = array("K", N, N)
+    inverse = ARRAY_ATOMS["inverse"](K)
+    assert not matrix_facts(inverse)
     assert_fact(K, "spd")
+    assert "spd" in matrix_facts(inverse), "what was derived before the fact was stated is derived again"
     assert matrix_facts(K) == {"spd", "psd", "symmetric"}
 
 

@@ -33,6 +33,14 @@ class Support(NamedTuple):
     matrix_facts: tuple[str, ...] = ()
 
 
+class Discrete(NamedTuple):
+    """A support of whole numbers that are carried as real ones."""
+
+    name: str
+    interval: tuple[float, float]
+    discrete: bool = True
+
+
 def array(name, *shape, kind="f", **attributes):
     return input_array(Leaf("data", name, shape, kind, **attributes))
 
@@ -147,6 +155,8 @@ def test_random_sizes_fit_all_dims():
     for _ in range(30):
         sizes = random_sizes(roots, rng)
         assert sizes["T"] >= 2 and (sizes["J"] > 0 or sizes["N"] == 0)
+    simplex = read_own(array("s", N, J, support=Support("simplex", (0.0, 1.0))))
+    assert all(random_sizes([simplex], rng)["J"] > 0 for _ in range(20))
     with pytest.raises(ShapeError, match="guard"):
         random_sizes(roots, rng, guard=lambda sizes: False)
 
@@ -172,6 +182,8 @@ def test_random_values_respect_supports(extent):
     index = draw("g", N, kind="i", index_of=J)
     assert ((index >= 0) & (index < 2)).all() and draw("b", N, kind="b").dtype == bool
     assert draw("i", N, kind="i").dtype == np.int64
+    counts = draw("c", N, support=Discrete("count", (0.0, np.inf)))
+    assert counts.dtype == float and (counts == np.floor(counts)).all() and (counts >= 0).all()
     assert set(draw("r", N, noise_kind="rademacher").ravel()) <= {-1.0, 1.0}
     assert (draw("e", N, noise_kind="exponential") > 0).all()
 

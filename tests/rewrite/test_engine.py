@@ -11,6 +11,7 @@ from symvi.calculus.reverse import gradients
 from symvi.errors import ExpressionError
 from symvi.expr.build import contract, surrogate, zero
 from symvi.expr.dims import dim
+from symvi.expr.facts import assert_fact
 from symvi.expr.nodes import postorder
 from symvi.expr.provenance import site_of
 from symvi.rewrite import Guard, Index, Indexed, collect, rule
@@ -177,6 +178,9 @@ def test_guards_compare_dims():
     guards.clear()
     run_stage("stable", [node], guards)
     assert [str(guard) for guard in guards] == ["2*N < N"]
+    guards.clear()
+    assert run_stage("stable", [node], guards, holds=lambda guard: False) == [node]
+    assert [str(guard) for guard in guards] == ["N < 2*N + 1"]
 
 
 def test_the_trace_names_rule_line_and_both_sides():
@@ -212,3 +216,11 @@ def test_derivatives_belong_to_the_line_of_their_value():
     assert site_of(gradient).line == line
     (simple,) = simplify([gradient])
     assert site_of(simple).line == line
+
+
+def test_a_fact_stated_later_is_used():
+    x = term("x", N)
+    node = exp(log(2 * x))
+    assert stabilise([node]) == [node]
+    assert_fact(x, "positive")
+    assert stabilise([node]) == [2 * x]

@@ -1,14 +1,19 @@
 """Patterns find their operands modulo commutativity, inside longer sums and products, under any labels."""
 
+import numpy as np
 import pytest
 
 from symvi.atoms.elementwise import exp, log, log1p, logaddexp, ndtr, sigmoid, softplus
 from symvi.atoms.linear_algebra import det, inverse, logdet
 from symvi.errors import ExpressionError
-from symvi.expr.build import constant, contract, iota, read, read_own, reduce, rename, tensor
+from symvi.expr.build import constant, contract, delta, iota, read, read_own, reduce, rename, tensor
 from symvi.expr.dims import dim
+from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
-from symvi.rewrite import Index, Indexed, Matrix, rule
+from symvi.expr.nodes import Operator
+from symvi.oracle.interpreter import evaluate
+from symvi.rewrite import Guard, Index, Indexed, Matrix, rule
+from symvi.rewrite.engine import STAGES, declare_stage, run_stage
 from symvi.rewrite.example import POSITIVE, array, matrix, term
 from symvi.rewrite.rule import RULES
 from symvi.rules import stabilise
@@ -107,16 +112,38 @@ def test_a_variable_outside_a_sum_must_not_hold_its_labels():
 
 
 def test_one_variable_at_two_places():
-    @rule(stage="stable")
-    def gram(A: Indexed, i: Index, k: Index):
-        """log Σ_k ndtr(A[i,k]) softplus(A[i,k]) = Σ_k A[i,k], which is wrong, but short."""
-        return log(contract([k], [(ndtr(A[i, k]), 1), (softplus(A[i, k]), 1)])), contract([k], [(A[i, k], 1)])
+    """The determinant lemma, with a guard: U is one expression read at two places, D takes what is left."""
 
-    x, y = term("x", N, K), term("y", N, K)
-    k = next(label for label in x.labels if label.dim == K)
-    both = log(contract([k], [(ndtr(x), 1), (softplus(x), 1)]))
-    assert RULES["gram"].apply(both) is None or RULES["gram"].apply(both) is contract([k], [(x, 1)])
-    assert RULES["gram"].apply(log(contract([k], [(ndtr(x), 1), (softplus(y), 1)]))) is None
+    def large_factorisations(node):
+        dense = isinstance(node, Operator) and node.name == "logdet" and "diagonal" not in matrix_facts(node.children[0])
+        return (int(dense and node.children[0].shape[-1] == M),)
+
+    declare_stage("lemmas", "low rank", large_factorisations)
+
+    @rule(stage="lemmas", kind="reassociate", guard=lambda k, i: Guard(k, i))
+    def lemma(D: Indexed, U: Indexed, i: Index, k: Index, j: Index = "i", l: Index = "k"):
+        """log|D + U U'| = log|D| + log|I + U' D^-1 U|."""
+        d = tensor(D[i, j], (i, j))
+        inside = contract([i, j], [(U[i, k], 1), (read(inverse(d), (i, j)), 1), (U[j, l], 1)])
+        left = read(logdet(tensor(D[i, j] + contract([k], [(U[i, k], 1), (U[j, k], 1)]), (i, j))), ())
+        return left, read(logdet(d), ()) + read(logdet(tensor(delta(k, l) + inside, (k, l))), ())
+
+    s, U, V = term("s", N, M, stated=POSITIVE), array("U", N, M, K), array("V", N, M, K)
+    n, i, j, k = Label(N, 0), Label(M, 0), Label(M, 1), Label(K, 0)
+    diagonal = delta(i, j) * s
+
+    def covariance(right):
+        return tensor(diagonal + contract([k], [(read(U, (n, i, k)), 1), (read(right, (n, j, k)), 1)]), (n, i, j))
+
+    node = read_own(logdet(covariance(U)))
+    after = RULES["lemma"].apply(node)
+    values = {s.array.leaf: np.array([[1.0, 2.0, 3.0], [0.5, 1.5, 2.5]]), U.leaf: np.linspace(-1, 1, 12).reshape(2, 3, 2)}
+    assert np.allclose(*evaluate([node, after], values))
+    assert RULES["lemma"].apply(read_own(logdet(covariance(V)))) is None
+    guards = []
+    assert run_stage("lemmas", [node], guards) == [after]
+    assert [str(guard) for guard in guards] == ["K < M"]
+    del STAGES["lemmas"]
 
 
 def test_matrix_variables_carry_batches():

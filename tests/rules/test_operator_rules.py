@@ -128,3 +128,10 @@ def test_the_determinant_of_a_scaled_matrix():
     value = np.eye(50)
     assert abs(float(evaluate([after], {S.leaf: value})[0]) - 50 * np.log(1e-9)) < 1e-9
     assert atoms(after) == ["logdet"]
+
+
+def test_the_inverse_of_a_diagonal_matrix_that_the_user_built():
+    d, y = array("d", M), array("y", M)
+    D = tensor(read(d, (i,)) * delta(i, j), (i, j))
+    node = contract([j], [(read(inverse(D), (i, j)), 1), (read(y, (j,)), 1)])
+    assert stable(node) is read(y, (i,)) / read(d, (i,))
