@@ -4,6 +4,7 @@ A kernel function is `f(n0, n1, table)`, compiled as a C function; it returns 0,
 an emitted function name what it reads from the table.
 """
 import numba
+import numpy as np
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
@@ -12,6 +13,7 @@ from llvmlite import ir
 KERNEL = types.int64(types.int64, types.int64, types.CPointer(types.int64))
 TABLE_VIEWS = dict(error_model="numpy")
 PASS = dict(fastmath={"reassoc", "nsz", "contract"}, error_model="numpy", cache=True)  # accumulating functions; NaN and inf keep their meaning
+smallest, largest = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # where a maximum or minimum of integers starts
 BLOCK = 128  # rows of a plate that are worked on together
 
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from symvi import optim
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue
 from symvi.array import linalg
 from symvi.array.creation import *  # noqa: F403
@@ -17,15 +18,45 @@ from symvi.array.functions import *  # noqa: F403
 from symvi.array.functions import stop_gradient, surrogate
 from symvi.array.indexing import *  # noqa: F403
 from symvi.array.leaves import IndexOf, data, index, noise, param, shared
-from symvi.array.linalg import assume, diagonal, lower, psd, symmetric
+from symvi.array.linalg import assume
 from symvi.array.products import *  # noqa: F403
 from symvi.array.reductions import *  # noqa: F403
 from symvi.array.substitution import rename
 from symvi.calculus.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from symvi.errors import *  # noqa: F403
+from symvi.expect.divergence import entropy, kl
+from symvi.expect.expectation import expect
 from symvi.expr.dims import Dim, dim, dims
 from symvi.expr.printing import latex, pprint
 from symvi.fit.compile import Kernel, compile
+from symvi.fit.fitting import fit
 from symvi.fit.function import function
+from symvi.fit.maximize import Optimum, maximize, minimize
+from symvi.fit.result import Fit
+from symvi.fit.storage import SavedFit, load
+from symvi.stats.continuous import *  # noqa: F403
+from symvi.stats.discrete import *  # noqa: F403
+from symvi.stats.model import Model
+from symvi.stats.named import deterministic, factor
+from symvi.stats.normal import *  # noqa: F403
+from symvi.stats.random_variable import RandomVariable
+from symvi.stats.supports import (
+    boolean,
+    category,
+    greater_than,
+    interval,
+    less_than,
+    lower_cholesky,
+    nonnegative,
+    nonnegative_integer,
+    ordered,
+    positive,
+    real,
+    simplex,
+    spd,
+    unit_interval,
+)
+from symvi.vi.elbo import elbo
+from symvi.vi.guides import Delta, FullRank, Guide, LowRank, MeanField, Prior
 
 __version__ = "0.1.0"

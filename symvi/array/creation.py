@@ -48,11 +48,10 @@ def eye(rows: Dim | int, columns: Dim | int | None = None) -> Expr:
     """The identity matrix; never materialised where it meets a product."""
     shape = (as_dim(rows), as_dim(rows if columns is None else columns))
     axes = axes_for(shape)
-    if None in axes:
-        return full(shape, 1.0) if axes == (None, None) else full(shape, 0.0)
-    if shape[0] == shape[1]:
+    if shape[0] == shape[1] and None not in axes:
         return Expr(build.delta(*axes), axes)
-    return Expr(build.delta(build.iota(axes[0]), build.iota(axes[1])), axes)
+    row, column = (build.iota(axis) if axis is not None else build.zero for axis in axes)
+    return Expr(build.delta(row, column), axes)
 
 
 identity = eye

@@ -24,7 +24,7 @@ from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Array, Input, Node, Read, Term, postorder
 from symvi.expr.printing import text
 
-__all__ = ["Expr", "as_expr", "axes_for", "broadcast", "from_term", "leaf_expr", "mistake", "shape_text"]
+__all__ = ["Expr", "as_expr", "axes_for", "broadcast", "from_term", "leaf_expr", "mistake", "shape_text", "set_stack_hook", "joint_dim"]
 
 Axis = Label | None
 
@@ -71,8 +71,13 @@ class Expr:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Expr):
             return self.term is other.term and self.axes == other.axes
-        if isinstance(other, (numbers.Number, np.ndarray)) and not isinstance(other, bool):
-            raise mistake("== between expressions asks whether they are the same expression; compare values with sv.equal(a, b)", ExpressionError)
+        if isinstance(other, (numbers.Number, np.ndarray, np.generic, Dim)) or hasattr(other, "__array__"):
+            shown = f"{other}" if isinstance(other, (numbers.Number, Dim)) else "an array"
+            raise mistake(
+                f"`{text(self)} == {shown}`: == and != ask whether two expressions are the same expression; compare values with "
+                "sv.equal(a, b) or sv.not_equal(a, b)",
+                ExpressionError,
+            )
         return NotImplemented
 
     def __bool__(self) -> bool:
@@ -169,13 +174,39 @@ class Expr:
         return f"$\\displaystyle {late.latex(self)}$"
 
     def __array__(self, *args, **kwargs):
-        raise mistake(f"the expression {text(self)} is not an array of numbers; evaluate it with .eval({{...}})", ExpressionError)
+        raise mistake(
+            f"the expression {text(self)} is not an array of numbers; evaluate it with .eval({{...}}). NumPy's functions without a meaning "
+            "for expressions convert their arguments, and so does a pandas object on the left of an operator: use sv's functions, and .to_numpy()",
+            ExpressionError,
+        )
 
     def __float__(self):
         raise mistake(f"the expression {text(self)} has no value yet; evaluate it with .eval({{...}})", ExpressionError)
 
-    __int__ = __float__
-    __index__ = __float__
+    __int__ = __complex__ = __index__ = __round__ = __float__
+
+    def __contains__(self, item: object):
+        raise mistake(f"`in` has no meaning for the expression {text(self)}; .has(leaf) asks whether a leaf occurs in it", ExpressionError)
+
+    def __setitem__(self, key: object, value: object):
+        raise mistake(f"expressions are values: {text(self)} cannot be assigned to; build a new one with sv.where or sv.concatenate", ExpressionError)
+
+    @property
+    def real(self) -> Expr:
+        return self
+
+    def astype(self, dtype: Any) -> Expr:
+        """The same values as float (from int or bool), or as int (from bool)."""
+        kind = {float: "f", int: "i", bool: "b"}.get(dtype, getattr(np.dtype(dtype), "kind", None))
+        if kind == self.kind:
+            return self
+        if kind == "f":
+            return Expr(scalar.as_float(self.term), self.axes, self.shape)
+        if kind == "i" and self.kind == "b":
+            return Expr(as_integer(self.term), self.axes, self.shape)
+        if kind == "b":
+            return elementwise(scalar.not_equal, self, 0)
+        raise mistake(f"{text(self)} is real-valued; round it with sv.floor, an expression has no conversion to {dtype!r}", ExpressionError)
 
 
 def from_node(node: Node) -> Expr:
@@ -226,6 +257,19 @@ def _array_expr(value: Any) -> Expr:
     return leaf_expr(leaf)
 
 
+_stack = None
+
+
+def set_stack_hook(stack: Any) -> None:
+    """Tell how a list of expressions becomes one; called once by `symvi.array.joining`."""
+    global _stack
+    _stack = stack
+
+
+def _holds_expressions(values: Any) -> bool:
+    return any(isinstance(v, (Expr, Dim)) or (isinstance(v, (list, tuple)) and _holds_expressions(v)) for v in values)
+
+
 def as_expr(value: Any) -> Expr:
     """An expression from an expression, a number, a dim, or an array."""
     if isinstance(value, Expr):
@@ -236,12 +280,29 @@ def as_expr(value: Any) -> Expr:
         return Expr(build.constant(value), ())
     if isinstance(value, np.generic):
         return as_expr(value.item())
-    if isinstance(value, (np.ndarray, list, tuple)) or hasattr(value, "__array__"):
-        return _array_expr(np.asarray(value) if isinstance(value, (list, tuple)) else value)
+    if isinstance(value, (list, tuple)):
+        if _holds_expressions(value):
+            return _stack(value)
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            raise mistake("a nested list with rows of different lengths cannot enter an expression") from None
+    if hasattr(value, "__array__"):
+        return _array_expr(value)
     raise mistake(f"{value!r} of type {type(value).__name__} cannot enter an expression", ExpressionError)
 
 
 set_expression_hook(as_expr)
+
+
+def joint_dim(*dims: Dim) -> Dim | None:
+    """The dim that dims have in common: equal ones, or a named size known to be the number that stands beside it. Else None."""
+    if all(dim == dims[0] for dim in dims):
+        return dims[0]
+    if dims[0].value is None or any(dim.value != dims[0].value for dim in dims):
+        return None
+    named = [dim for dim in dims if dim.names]
+    return named[0] if all(dim == named[0] for dim in named) else None
 
 
 def broadcast(*operands: Expr, operation: str = "") -> tuple[tuple[Dim, ...], tuple[Axis, ...], list[Term]]:
@@ -251,17 +312,25 @@ def broadcast(*operands: Expr, operation: str = "") -> tuple[tuple[Dim, ...], tu
     rank = max(operand.ndim for operand in operands)
     shape: list[Dim] = []
     for position in range(-rank, 0):
-        extents = {operand.shape[position] for operand in operands if -position <= operand.ndim} - {Dim(1)}
-        if len(extents) > 1:
-            described = " and ".join(f"{text(operand)} with dims {shape_text(operand.shape)}" for operand in operands)
-            raise mistake(
-                f"the dims {' and '.join(sorted(map(str, extents)))} do not fit together in `{operation or 'broadcast'}` of {described}; "
-                "only a literal 1 broadcasts (give both the same dim, or bind sizes that are equal to one name)"
-            )
-        shape.append(extents.pop() if extents else Dim(1))
+        extents = [operand.shape[position] for operand in operands if -position <= operand.ndim and operand.shape[position] != 1]
+        joint = joint_dim(*extents) if extents else Dim(1)
+        if joint is None:
+            raise mistake(_mismatch(operands, extents, operation))
+        shape.append(joint)
     axes = axes_for(shape)
     terms = [on_axes(operand, axes[rank - operand.ndim :]) for operand in operands]
     return tuple(shape), axes, terms
+
+
+def _mismatch(operands: Sequence[Expr], extents: Sequence[Dim], operation: str) -> str:
+    described = " and ".join(f"{text(operand)} with dims {shape_text(operand.shape)}" for operand in operands)
+    clash = " and ".join(map(str, dict.fromkeys(extents)))
+    named = [dim for dim in extents if dim.is_name and dim.value is None]
+    number = [dim.value for dim in extents if dim.value is not None]
+    mend = "give both the same dim, or a new axis with [:, None]"
+    if named and number:
+        mend = f'if the size of {named[0]} is known now, say so: sv.dim("{named[0]}", {number[0]}); else pass the array through sv.data(name, {named[0]})'
+    return f"the dims {clash} do not fit together in `{operation or 'broadcast'}` of {described}; only a literal 1 broadcasts. Mend: {mend}"
 
 
 def on_axes(operand: Expr, axes: Sequence[Axis]) -> Term:
@@ -299,7 +368,12 @@ def _operator(name, function):
 
 
 def _is_operand(value: Any) -> bool:
-    return isinstance(value, (Expr, Dim, numbers.Number, np.ndarray, np.generic, list)) or hasattr(value, "__array__")
+    return isinstance(value, (Expr, Dim, numbers.Number, list, tuple)) or hasattr(value, "__array__")
+
+
+def as_integer(term: Term) -> Term:
+    """A boolean term as 0 or 1; any other as it is."""
+    return scalar.where(term, 1, 0) if term.kind == "b" else term
 
 
 def power(base: Term, exponent: Term) -> Term:
@@ -317,6 +391,7 @@ for _name, _symbol, _function in [
     ("mod", "%", scalar.remainder),
     ("and", "&", scalar.logical_and),
     ("or", "|", scalar.logical_or),
+    ("xor", "^", scalar.not_equal),
 ]:
     _wrapped = (lambda f: lambda a, b: f(a, b))(_function)
     _forward, _backward = _operator(_symbol, _wrapped)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from symvi.array.expression import Expr, as_expr, elementwise, mistake
 from symvi.atoms import elementwise as scalar
 from symvi.errors import ExpressionError
@@ -164,26 +162,3 @@ def surrogate(value: Any, derivative: Any) -> Expr:
         return build.surrogate(a, b)
 
     return elementwise(join, value, derivative)
-
-
-# ------------------------------------------------------------------------------------------------------- NumPy's protocol
-UFUNCS = {
-    **{name: globals()[name] for name in __all__ if isinstance(getattr(np, name, None), np.ufunc)},
-    "true_divide": divide, "positive": lambda x: as_expr(x), "conjugate": lambda x: as_expr(x),
-    "fabs": abs, "float_power": power, "bitwise_and": logical_and, "bitwise_or": logical_or, "invert": logical_not,
-    "floor_divide": lambda x, y: as_expr(x) // y, "remainder": lambda x, y: as_expr(x) % y,
-}  # fmt: skip
-
-
-def _array_ufunc(self, ufunc, method, *inputs, **options):
-    if method != "__call__" or options:
-        raise mistake(f"np.{ufunc.__name__}.{method} with {', '.join(options) or 'this method'} is not defined for expressions", ExpressionError)
-    if ufunc.__name__ == "matmul":
-        return as_expr(inputs[0]).__matmul__(inputs[1])
-    function = UFUNCS.get(ufunc.__name__)
-    if function is None:
-        raise mistake(f"np.{ufunc.__name__} is not defined for expressions", ExpressionError)
-    return function(*inputs)
-
-
-Expr.__array_ufunc__ = _array_ufunc

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from symvi.array.expression import Axis, Expr, as_expr, axes_for, mistake, shape_text
+from symvi.array.assumptions import assume  # noqa: F401 - also found here
+from symvi.array.axes import broadcast_to
+from symvi.array.expression import Expr, as_expr, axes_for, joint_dim, mistake, shape_text
 from symvi.array.functions import sign
-from symvi.array.indexing import diag
-from symvi.array.products import kron, trace
+from symvi.array.matrices import diag, diagonal
+from symvi.array.products import einsum, kron, trace
 from symvi.atoms import linear_algebra as atoms
 from symvi.errors import ExpressionError
 from symvi.expr import build
 from symvi.expr.dims import Dim
-from symvi.expr.facts import MATRIX_FACTS, assert_fact
-from symvi.expr.labels import Label
+from symvi.expr.labels import canonical_axes
 from symvi.expr.nodes import Array
 from symvi.expr.printing import text
 
-__all__ = ["inv", "det", "slogdet", "logdet", "cholesky", "solve", "solve_triangular", "trace", "diag", "kron", "quad", "assume"]
+__all__ = ["inv", "det", "slogdet", "logdet", "cholesky", "solve", "solve_triangular", "trace", "diag", "diagonal", "kron", "quad"]
 
 
 def _square(a: Any, operation: str) -> Expr:
@@ -27,62 +28,58 @@ def _square(a: Any, operation: str) -> Expr:
     return a
 
 
-def _array(a: Expr, batch: tuple[Axis, ...], core: int) -> Array:
-    """The expression as an array over `batch` and its own last `core` axes; an extent of 1 becomes a dim of size 1."""
-    shape = [Dim(1) if axis is None else axis.dim for axis in batch] + list(a.shape[a.ndim - core :])
-    seen: dict[Dim, int] = {}
-    labels = []
-    for dim in shape:
-        labels.append(Label(dim, seen.get(dim, 0)))
-        seen[dim] = seen.get(dim, 0) + 1
-    own = labels[len(labels) - a.ndim :]
-    mapping = {old: new for old, new in zip(a.axes, own, strict=True) if old is not None}
+def _batch(operation: str, *operands: tuple[Expr, int]) -> tuple[Dim, ...]:
+    """The joint batch shape of (expression, number of core axes) pairs, by NumPy's broadcasting."""
+    shapes = [a.shape[: a.ndim - core] for a, core in operands]
+    joint = []
+    for position in range(-max(len(shape) for shape in shapes), 0):
+        extents = [shape[position] for shape in shapes if -position <= len(shape) and shape[position] != 1]
+        dim = joint_dim(*extents) if extents else Dim(1)
+        if dim is None:
+            described = " and ".join(f"{text(a)} with dims {shape_text(a.shape)}" for a, _ in operands)
+            raise mistake(f"{operation}: the leading dims {' and '.join(map(str, extents))} do not fit together in {described}")
+        joint.append(dim)
+    return tuple(joint)
+
+
+def _array(a: Expr, batch: tuple[Dim, ...], core: int) -> Array:
+    """The expression as an array over `batch` and its own last `core` axes. A core extent of 1 is a dim of size 1."""
+    tail = a.shape[a.ndim - core :] if core else ()
+    labels = canonical_axes([dim for dim in batch if dim != 1] + list(tail))
+    leading = iter(labels)
+    slots = [None if dim == 1 else next(leading) for dim in batch] + list(leading)
+    mapping = {old: new for old, new in zip(a.axes, slots[len(slots) - a.ndim :], strict=True) if old is not None}
     return build.tensor(build.rename(a.term, mapping), labels)
 
 
-def _batch(a: Expr, core_a: int, b: Expr | None = None, core_b: int = 0) -> tuple[Axis, ...]:
-    left = a.shape[: a.ndim - core_a]
-    right = b.shape[: b.ndim - core_b] if b is not None else ()
-    rank = max(len(left), len(right))
-    shape = []
-    for position in range(-rank, 0):
-        extents = {s[position] for s in (left, right) if -position <= len(s)} - {Dim(1)}
-        if len(extents) > 1:
-            raise mistake(f"the batch axes {shape_text(left)} and {shape_text(right)} do not fit together")
-        if extents:
-            shape.append(extents.pop())
-    return tuple(Label(dim, 0) for dim in shape)
+def _expr(array: Array, batch: tuple[Dim, ...], tail: tuple[Dim, ...] = ()) -> Expr:
+    """The result as an expression of the shape `batch` + `tail`."""
+    axes = axes_for((*batch, *tail))
+    indices = [axis for axis in axes[: len(batch)] if axis is not None]
+    indices += [build.constant(0) if axis is None else axis for axis in axes[len(batch) :]]
+    return Expr(build.read(array, indices), axes)
 
 
-def _expr(array: Array, shape: tuple[Dim, ...]) -> Expr:
-    """The result as an expression; dims of size 1 inside become axes without labels."""
-    axes = axes_for(shape)
-    canonical = []
-    position = 0
-    for dim in array.shape:
-        while position < len(shape) and shape[position] != dim:
-            position += 1
-        canonical.append(axes[position] if axes[position] is not None else build.constant(0))
-        position += 1
-    return Expr(build.read(array, canonical), axes, shape)
+def _of_matrix(atom, operation: str, a: Any, core: int) -> Expr:
+    """A function of one stack of square matrices; `core` counts the axes of each result."""
+    a = _square(a, operation)
+    batch = a.shape[:-2]
+    return _expr(atom(_array(a, batch, 2)), batch, a.shape[a.ndim - core :] if core else ())
 
 
 def inv(a: Any) -> Expr:
     """The inverse. Products with it become solves; by Cholesky where `a` is known to be positive definite."""
-    a = _square(a, "inv")
-    return _expr(atoms.inverse(_array(a, _batch(a, 2), 2)), a.shape)
+    return _of_matrix(atoms.inverse, "inv", a, 2)
 
 
 def det(a: Any) -> Expr:
     """The determinant; `log(det(a))` is computed as logdet."""
-    a = _square(a, "det")
-    return _expr(atoms.det(_array(a, _batch(a, 2), 2)), a.shape[:-2])
+    return _of_matrix(atoms.det, "det", a, 0)
 
 
 def logdet(a: Any) -> Expr:
     """log |det a|."""
-    a = _square(a, "logdet")
-    return _expr(atoms.logdet(_array(a, _batch(a, 2), 2)), a.shape[:-2])
+    return _of_matrix(atoms.logdet, "logdet", a, 0)
 
 
 def slogdet(a: Any) -> tuple[Expr, Expr]:
@@ -92,23 +89,21 @@ def slogdet(a: Any) -> tuple[Expr, Expr]:
 
 def cholesky(a: Any) -> Expr:
     """The lower triangular L with L L' = a, for positive definite a."""
-    a = _square(a, "cholesky")
-    return _expr(atoms.cholesky(_array(a, _batch(a, 2), 2)), a.shape)
+    return _of_matrix(atoms.cholesky, "cholesky", a, 2)
 
 
 def _solve(atom, operation: str, a: Any, b: Any, transposed: bool) -> Expr:
     a, b = _square(a, operation), as_expr(b)
     vector = b.ndim == 1
-    rows = b.shape[-1] if vector else b.shape[-2]
-    if rows != a.shape[-1]:
-        raise mistake(f"{operation}: {text(a)} with dims {shape_text(a.shape)} does not fit {text(b)} with dims {shape_text(b.shape)}")
     core = 1 if vector else 2
-    batch = _batch(a, 2, b, core)
+    order = joint_dim(a.shape[-1], b.shape[-core]) if b.ndim else None
+    if order is None:
+        raise mistake(f"{operation}: {text(a)} with dims {shape_text(a.shape)} does not fit {text(b)} with dims {shape_text(b.shape)}")
+    a = broadcast_to(a, (*a.shape[:-2], order, order))
+    b = broadcast_to(b, (*b.shape[: b.ndim - core], order, *b.shape[b.ndim - core + 1 :]))
+    batch = _batch(operation, (a, 2), (b, core))
     array = atom(_array(a, batch, 2), _array(b, batch, core), attributes=(transposed, vector))
-    left, right = a.shape[:-2], b.shape[: b.ndim - core]
-    lead = left if len(left) >= len(right) else right
-    lead = tuple(r if l == 1 else l for l, r in zip(lead, (Dim(1),) * (len(lead) - min(len(left), len(right))) + (right if len(left) >= len(right) else left), strict=True))
-    return _expr(array, (*lead, *b.shape[b.ndim - core :]))
+    return _expr(array, batch, b.shape[b.ndim - core :])
 
 
 def solve(a: Any, b: Any) -> Expr:
@@ -118,42 +113,17 @@ def solve(a: Any, b: Any) -> Expr:
 
 def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = True) -> Expr:
     """a^-1 b (or a^-T b with trans=1 or "T") for triangular a."""
-    transposed = trans in (1, "T", True)
+    if trans not in (0, 1, "N", "T"):
+        raise mistake(f'solve_triangular: trans is 0, 1, "N" or "T", not {trans!r}', ExpressionError)
+    transposed = trans in (1, "T")
     if not lower:
         return _solve(atoms.solve_triangular, "solve_triangular", as_expr(a).mT, b, not transposed)
     return _solve(atoms.solve_triangular, "solve_triangular", a, b, transposed)
 
 
 def quad(a: Any, x: Any) -> Expr:
-    """The quadratic form x' a x over the last axis of x."""
+    """The quadratic form x' a x over the last axis of x; leading axes broadcast."""
     a, x = _square(a, "quad"), as_expr(x)
-    if x.shape[-1] != a.shape[-1]:
+    if not x.ndim or joint_dim(x.shape[-1], a.shape[-1]) is None:
         raise mistake(f"quad: {text(a)} with dims {shape_text(a.shape)} does not fit {text(x)} with dims {shape_text(x.shape)}")
-    return ((x @ a) * x).sum(axis=-1) if a.ndim == 2 else (x[..., None, :] @ a @ x[..., :, None])[..., 0, 0]
-
-
-class Fact(str):
-    """A fact that `sv.assume` states."""
-
-    __slots__ = ()
-
-
-spd, psd, symmetric, lower, diagonal = (Fact(name) for name in ("spd", "psd", "symmetric", "lower", "diagonal"))
-positive_value, nonnegative_value = Fact("positive"), Fact("nonnegative")
-
-
-def assume(a: Any, *facts: Any) -> Expr:
-    """State facts that cannot be derived: `sv.assume(K, sv.spd)`. Returns the same expression; `check=True` tests them."""
-    a = as_expr(a)
-    for fact in facts:
-        name = getattr(fact, "fact_name", fact)
-        if name in MATRIX_FACTS:
-            _square(a, f"assume {name}")
-            assert_fact(_array(a, _batch(a, 2), 2), name)
-        elif name in ("positive", "nonnegative"):
-            assert_fact(a.term, name)
-        else:
-            raise mistake(f"assume knows the facts {', '.join((*MATRIX_FACTS, 'positive', 'nonnegative'))}, not {name!r}", ExpressionError)
-    return a
-
-
+    return einsum("...i,...ij,...j->...", x, a, x)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from symvi.array.expression import Axis, Expr, as_expr, axes_for, from_term, mistake, on_axes, shape_text
+from symvi.array.axes import expand_dims, one_axis, ravel, reshape
+from symvi.array.expression import Axis, Expr, as_expr, axes_for, from_term, joint_dim, mistake, on_axes, shape_text
 from symvi.errors import ExpressionError
 from symvi.expr import build
 from symvi.expr.dims import Dim
@@ -17,8 +18,23 @@ __all__ = ["matmul", "dot", "outer", "inner", "einsum", "trace", "kron", "vdot",
 def _clash(operation: str, a: Expr, b: Expr, left: Dim, right: Dim) -> Exception:
     return mistake(
         f"{operation}: the dims {left} and {right} do not fit together in {text(a)} with dims {shape_text(a.shape)} "
-        f"and {text(b)} with dims {shape_text(b.shape)}"
+        f"and {text(b)} with dims {shape_text(b.shape)}{_mend(operation, a, b)}"
     )
+
+
+def _mend(operation: str, a: Expr, b: Expr) -> str:
+    """Which transpose would make a product fit, if one does."""
+    if operation != "`@`" or a.ndim > 2 or b.ndim > 2:
+        return ""
+    names = [e.name or f"({text(e, 30)})" for e in (a, b)]
+    first, last = a.shape, b.shape
+    if b.ndim == 2 and joint_dim(first[-1], last[-1]) is not None:
+        return f"; did you mean {names[0]} @ {names[1]}.T?"
+    if a.ndim == 2 and joint_dim(first[0], last[0]) is not None:
+        return f"; did you mean {names[0]}.T @ {names[1]}?"
+    if joint_dim(first[0], last[-1]) is not None:
+        return f"; did you mean {names[1]} @ {names[0]}?"
+    return "; the last axis on the left and the first of a matrix on the right have the same dim"
 
 
 def matmul(a: Any, b: Any) -> Expr:
@@ -28,14 +44,15 @@ def matmul(a: Any, b: Any) -> Expr:
         raise mistake(f"`@` needs at least one axis on both sides: {text(a)} has dims {shape_text(a.shape)}, {text(b)} has {shape_text(b.shape)}")
     left = a.shape[-1]
     right = b.shape[-2] if b.ndim > 1 else b.shape[-1]
-    if left != right:
+    joint = joint_dim(left, right)
+    if joint is None:
         raise _clash("`@`", a, b, left, right)
     batch = _broadcast_shapes(a, b)
     tail = ([a.shape[-2]] if a.ndim > 1 else []) + ([b.shape[-1]] if b.ndim > 1 else [])
     axes = axes_for([*batch, *tail])
     rows = axes[len(batch) : len(batch) + (a.ndim > 1)]
     columns = axes[len(axes) - (b.ndim > 1) :] if b.ndim > 1 else ()
-    inner = None if left == 1 else _free_label(left, axes)
+    inner = None if joint == 1 else _free_label(joint, axes)
     term_a = on_axes(a, [*axes[len(batch) - max(a.ndim - 2, 0) : len(batch)], *rows, inner])
     term_b = on_axes(b, [*axes[len(batch) - max(b.ndim - 2, 0) : len(batch)], inner, *columns])
     term = build.contract([inner] if inner is not None else [], [(term_a, 1), (term_b, 1)])
@@ -54,49 +71,55 @@ def _broadcast_shapes(a: Expr, b: Expr) -> list[Dim]:
     right = [Dim(1)] * (rank - len(right)) + right
     result = []
     for x, y in zip(left, right, strict=True):
-        if x != y and x != 1 and y != 1:
+        joint = y if x == 1 else x if y == 1 else joint_dim(x, y)
+        if joint is None:
             raise _clash("`@` (leading axes)", a, b, x, y)
-        result.append(y if x == 1 else x)
+        result.append(joint)
     return result
 
 
 def dot(a: Any, b: Any) -> Expr:
-    """NumPy's dot for at most two axes."""
+    """NumPy's dot: the last axis of a with the last but one of b (the only one of a vector)."""
     a, b = as_expr(a), as_expr(b)
-    return a * b if not a.ndim or not b.ndim else matmul(a, b)
+    if not a.ndim or not b.ndim:
+        return a * b
+    return matmul(a, b) if b.ndim <= 2 else tensordot(a, b, (-1, -2))
 
 
 def inner(a: Any, b: Any) -> Expr:
     """Sum of products over the last axes."""
     a, b = as_expr(a), as_expr(b)
-    if a.ndim == b.ndim == 1:
-        return matmul(a, b)
-    letters = "abcdefgh"
-    la, lb = letters[: a.ndim - 1], letters[a.ndim - 1 : a.ndim + b.ndim - 2]
-    return einsum(f"{la}z,{lb}z->{la}{lb}", a, b)
+    return a * b if not a.ndim or not b.ndim else tensordot(a, b, (-1, -1))
 
 
 def vdot(a: Any, b: Any) -> Expr:
-    """Sum of the elementwise product."""
-    a, b = as_expr(a), as_expr(b)
-    return (a * b).sum()
+    """Sum of the products of all entries, in order."""
+    return matmul(ravel(a), ravel(b))
 
 
 def outer(a: Any, b: Any) -> Expr:
-    """All products of the entries of two vectors."""
-    a, b = as_expr(a), as_expr(b)
-    if a.ndim != 1 or b.ndim != 1:
-        raise mistake(f"outer takes two vectors, not dims {shape_text(a.shape)} and {shape_text(b.shape)}")
-    return einsum("a,b->ab", a, b)
+    """All products of the entries of two vectors; arrays are flattened as in NumPy."""
+    return tensordot(ravel(a), ravel(b), 0)
 
 
-def tensordot(a: Any, b: Any, axes: int = 2) -> Expr:
-    """Sum over the last `axes` axes of a and the first of b."""
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Expr:
+    """Sum of products over the last `axes` axes of a and the first of b, or over a pair of (lists of) axes."""
     a, b = as_expr(a), as_expr(b)
-    letters = "abcdefghijklmnop"
-    la = letters[: a.ndim]
-    lb = la[a.ndim - axes :] + letters[a.ndim : a.ndim + b.ndim - axes]
-    return einsum(f"{la},{lb}->{la[: a.ndim - axes]}{lb[axes:]}", a, b)
+    if hasattr(axes, "__index__"):
+        count = int(axes)
+        if not 0 <= count <= min(a.ndim, b.ndim):
+            raise mistake(f"tensordot: {text(a)} with dims {shape_text(a.shape)} and {text(b)} with dims {shape_text(b.shape)} have no {count} axes to sum")
+        left, right = list(range(a.ndim - count, a.ndim)), list(range(count))
+    else:
+        left, right = ([one_axis(x, k, "tensordot") for k in (side if isinstance(side, (list, tuple)) else [side])] for x, side in zip((a, b), axes, strict=True))
+    letters = [chr(code) for code in range(0x61, 0x61 + a.ndim + b.ndim)]
+    own, other = letters[: a.ndim], letters[a.ndim :]
+    for k, l in zip(left, right, strict=True):
+        if joint_dim(a.shape[k], b.shape[l]) is None:
+            raise _clash("tensordot", a, b, a.shape[k], b.shape[l])
+        other[l] = own[k]
+    kept = [letter for k, letter in enumerate(own) if k not in left] + [letter for k, letter in enumerate(other) if k not in right]
+    return einsum(f"{''.join(own)},{''.join(other)}->{''.join(kept)}", a, b)
 
 
 def einsum(subscripts: str, *operands: Any) -> Expr:
@@ -106,11 +129,12 @@ def einsum(subscripts: str, *operands: Any) -> Expr:
     extents: dict[str, Dim] = {}
     for letters, expression in zip(inputs, expressions, strict=True):
         for letter, dim in zip(letters, expression.shape, strict=True):
-            known = extents.get(letter)
-            if known is not None and known != dim and dim != 1 and known != 1:
-                raise mistake(f"einsum {subscripts!r}: the letter {letter} stands for the dims {known} and {dim}")
-            if known is None or known == 1:
-                extents[letter] = dim
+            known = extents.get(letter, dim)
+            joint = dim if known == 1 else known if dim == 1 else joint_dim(known, dim)
+            if joint is None:
+                described = " and ".join(f"{text(e)} with dims {shape_text(e.shape)}" for e in expressions)
+                raise mistake(f"einsum {subscripts!r}: the letter {letter} stands for the dims {known} and {dim} in {described}")
+            extents[letter] = joint
     axes = axes_for([extents[letter] for letter in output])
     labels: dict[str, Axis] = dict(zip(output, axes, strict=True))
     used = {axis for axis in axes if axis is not None}
@@ -139,6 +163,12 @@ def _parse(subscripts: str, operands: list[Expr]) -> tuple[list[str], str]:
     subscripts = subscripts.replace(" ", "")
     left, arrow, output = subscripts.partition("->")
     inputs = left.split(",")
+    odd = sorted({c for c in subscripts.replace("...", "").replace("->", "") if not (c == "," or (c.isascii() and c.isalpha()))})
+    if odd:
+        raise mistake(f"einsum {subscripts!r}: subscripts are letters, commas, -> and ..., not {' '.join(odd)}", ExpressionError)
+    unknown = [c for c in output.replace("...", "") if c not in left]
+    if unknown or len(set(output.replace("...", ""))) != len(output.replace("...", "")):
+        raise mistake(f"einsum {subscripts!r}: the output names each letter of the inputs at most once", ExpressionError)
     if len(inputs) != len(operands):
         raise mistake(f"einsum {subscripts!r} names {len(inputs)} operands, but {len(operands)} are given", ExpressionError)
     spare = [chr(code) for code in range(0x3B1, 0x3C9)]
@@ -169,15 +199,12 @@ def trace(a: Any) -> Expr:
 
 
 def kron(a: Any, b: Any) -> Expr:
-    """Kronecker product of two matrices or vectors."""
-    from symvi.array.indexing import reshape
-
+    """Kronecker product; the one with fewer axes gets leading axes of extent 1."""
     a, b = as_expr(a), as_expr(b)
-    if a.ndim != b.ndim or a.ndim not in (1, 2):
-        raise mistake(f"kron takes two matrices or two vectors, not dims {shape_text(a.shape)} and {shape_text(b.shape)}")
-    if a.ndim == 1:
-        return reshape(einsum("a,b->ab", a, b), a.shape[0] * b.shape[0])
-    return reshape(einsum("ab,cd->acbd", a, b), a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
+    rank = max(a.ndim, b.ndim)
+    a, b = (expand_dims(x, tuple(range(rank - x.ndim))) for x in (a, b))
+    apart = expand_dims(a, tuple(range(1, 2 * rank, 2))) * expand_dims(b, tuple(range(0, 2 * rank, 2)))
+    return reshape(apart, [m * n for m, n in zip(a.shape, b.shape, strict=True)])
 
 
 Expr.__matmul__ = matmul

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symvi.array.expression import Expr, array_of, as_expr, from_term, mistake
+from symvi.array.axes import moveaxis, one_axis
+from symvi.array.expression import Expr, array_of, as_expr, as_integer, from_term
 from symvi.array.functions import exp, log, sqrt, where
+from symvi.atoms import elementwise as scalar
 from symvi.atoms import joining
 from symvi.atoms.elementwise import as_float
 from symvi.expr import build
 from symvi.expr.dims import Dim
+from symvi.expr.nodes import Term
 
 __all__ = ["sum", "mean", "max", "min", "amax", "amin", "prod", "var", "std", "any", "all", "logsumexp", "logmeanexp", "softmax", "log_softmax", "cumsum"]
 
 AxisArgument = int | Sequence[int] | None
 
 
-def normal_axes(x: Expr, axis: AxisArgument) -> tuple[int, ...]:
+def normal_axes(x: Expr, axis: AxisArgument, operation: str = "a reduction") -> tuple[int, ...]:
     """Non-negative axis positions, sorted."""
     if axis is None:
         return tuple(range(x.ndim))
-    positions = (axis,) if isinstance(axis, int) else tuple(axis)
-    result = []
-    for position in positions:
-        if not -x.ndim <= position < x.ndim:
-            raise mistake(f"axis {position} is out of range for an expression with {x.ndim} axes")
-        result.append(position % x.ndim)
-    return tuple(sorted(set(result)))
+    positions = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    return tuple(sorted({one_axis(x, position, operation) for position in positions}))
 
 
 def _reduced(x: Expr, positions: tuple[int, ...], term, keepdims: bool) -> Expr:
@@ -44,8 +42,8 @@ def _bound(x: Expr, positions: tuple[int, ...]):
 def sum(x: Any, axis: AxisArgument = None, keepdims: bool = False) -> Expr:  # noqa: A001 - NumPy's name
     """Sum over axes (all by default)."""
     x = as_expr(x)
-    positions = normal_axes(x, axis)
-    return _reduced(x, positions, build.contract(_bound(x, positions), [(x.term, 1)]), keepdims)
+    positions = normal_axes(x, axis, "sum")
+    return _reduced(x, positions, build.contract(_bound(x, positions), [(as_integer(x.term), 1)]), keepdims)
 
 
 def _count(x: Expr, positions: tuple[int, ...]) -> Dim:
@@ -63,11 +61,16 @@ def mean(x: Any, axis: AxisArgument = None, keepdims: bool = False) -> Expr:
     return sum(x, positions, keepdims) / as_expr(_count(x, positions))
 
 
-def _reduction(operation: str, documentation: str):
+def _truth(term: Term) -> Term:
+    """Numbers hold where they are not 0."""
+    return term if term.kind == "b" else scalar.not_equal(term, 0)
+
+
+def _reduction(operation: str, documentation: str, before=lambda term: term):
     def reduction(x: Any, axis: AxisArgument = None, keepdims: bool = False) -> Expr:
         x = as_expr(x)
-        positions = normal_axes(x, axis)
-        return _reduced(x, positions, build.reduce(operation, _bound(x, positions), x.term), keepdims)
+        positions = normal_axes(x, axis, operation)
+        return _reduced(x, positions, build.reduce(operation, _bound(x, positions), before(x.term)), keepdims)
 
     reduction.__name__ = reduction.__qualname__ = operation
     reduction.__doc__ = documentation
@@ -76,9 +79,9 @@ def _reduction(operation: str, documentation: str):
 
 max = amax = _reduction("max", "Largest value over axes.")  # noqa: A001
 min = amin = _reduction("min", "Smallest value over axes.")  # noqa: A001
-prod = _reduction("prod", "Product over axes.")
-any = _reduction("any", "True where any value holds.")  # noqa: A001
-all = _reduction("all", "True where all values hold.")  # noqa: A001
+prod = _reduction("prod", "Product over axes.", as_integer)
+any = _reduction("any", "True where any value holds.", _truth)  # noqa: A001
+all = _reduction("all", "True where all values hold.", _truth)  # noqa: A001
 _logsumexp = _reduction("logsumexp", "log Σ e^x over axes, without overflow.")
 
 
@@ -122,10 +125,9 @@ def std(x: Any, axis: AxisArgument = None, ddof: int = 0, keepdims: bool = False
 
 def cumsum(x: Any, axis: int = -1) -> Expr:
     """Cumulative sums along an axis."""
-    from symvi.array.indexing import moveaxis
-
     x = as_expr(x)
-    (position,) = normal_axes(x, axis)
+    x = Expr(as_integer(x.term), x.axes, x.shape)
+    position = one_axis(x, axis, "cumsum")
     if x.axes[position] is None:
         return x
     last = moveaxis(x, position, -1)

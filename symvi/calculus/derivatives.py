@@ -22,9 +22,13 @@ def _arrays(variables: Sequence[Expr]) -> list[Array]:
     arrays = []
     for variable in variables:
         if not isinstance(variable, Expr) or variable.leaf is None:
-            raise mistake(f"derivatives are taken by leaves (parameters, shared variables, data), not by {variable!r}", GradientError)
+            raise mistake(
+                f"derivatives are taken by leaves (parameters, shared variables, data), not by {variable!r}; "
+                "make what you differentiate by a leaf of its own and replace it with .subs({leaf: expression})",
+                GradientError,
+            )
         if variable.kind != "f":
-            raise mistake(f"{variable.name} is not real-valued, so there is no derivative by it", GradientError)
+            raise mistake(f"{variable.name} holds {variable.dtype.__name__} values, so there is no derivative by it; declare it with dtype=float", GradientError)
         arrays.append(array_of(variable))
     return arrays
 
@@ -41,7 +45,7 @@ def _expr(term: Term, variable: Expr) -> Expr:
 def _scalar(cost: Any) -> Term:
     cost = as_expr(cost)
     if cost.shape and any(dim != 1 for dim in cost.shape):
-        raise mistake(f"grad takes a scalar, {text(cost)} has dims {shape_text(cost.shape)}; use vjp or jacobian", GradientError)
+        raise mistake(f"grad takes a scalar, {text(cost)} has dims {shape_text(cost.shape)}; take its sum, or use sv.jacobian or sv.vjp", GradientError)
     if cost.kind != "f":
         raise mistake(f"{text(cost)} is not real-valued, so it has no gradient", GradientError)
     return stabilise([cost.term])[0]

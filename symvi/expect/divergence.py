@@ -197,8 +197,8 @@ def _flat(p, u, dist):
 _EXPECTED = {
     ("Normal", "real"): _expected_normal,
     ("LogNormal", "positive"): _expected_normal,
-    ("HalfNormal", "positive"): _expected_half_normal,
-    ("Exponential", "positive"): _expected_exponential,
+    ("HalfNormal", "nonnegative"): _expected_half_normal,
+    ("Exponential", "nonnegative"): _expected_exponential,
     ("Gamma", "positive"): _expected_gamma,
     ("MvNormal", "real"): _expected_mv_normal,
 }

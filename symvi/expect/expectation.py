@@ -32,7 +32,9 @@ def expect(expression: Any, over: Mapping[Expr, Any], particles: int | Dim = 1) 
     if expression.leaf is not None and expression in distributions and not distributions[expression].restricted:
         if distributions[expression].family.mean(distributions[expression].p) is not None:
             return distributions[expression].mean
-    leading = None if isinstance(particles, int) and particles == 1 else particles if isinstance(particles, Dim) else new_dim("S", int(particles))
+    leading = (
+        None if isinstance(particles, int) and particles == 1 else particles if isinstance(particles, Dim) else new_dim("S", int(particles))
+    )
     front = () if leading is None else (leading,)
     draws = {}
     for z, q in distributions.items():

@@ -16,7 +16,23 @@ from symvi.errors import PlateError
 from symvi.expr import build, provenance
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Apply, Array, Contract, Delta, Input, Iota, Node, Operator, Read, Reduce, Sum, Surrogate, Tensor, Term, postorder
+from symvi.expr.nodes import (
+    Apply,
+    Array,
+    Contract,
+    Delta,
+    Input,
+    Iota,
+    Node,
+    Operator,
+    Read,
+    Reduce,
+    Sum,
+    Surrogate,
+    Tensor,
+    Term,
+    postorder,
+)
 from symvi.expr.printing import text
 
 __all__ = ["scale_plate", "check_plate", "carried_dims"]

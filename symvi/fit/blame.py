@@ -8,31 +8,36 @@ from symvi.expr.nodes import Constant, Input, postorder
 from symvi.expr.printing import text
 from symvi.expr.provenance import site_of
 
-__all__ = ["first_non_finite"]
+__all__ = ["blame", "first_non_finite"]
 
 LARGEST = 2_000_000  # entries; beyond it the interpreter would need too much memory
 
 
 def first_non_finite(trainer) -> str:
+    """The culprit of a training run, at the point and the draws where it stopped."""
+    return blame(trainer.objective, trainer.result, trainer.binding)
+
+
+def blame(objective, result, binding) -> str:
     """One phrase that names the sub-expression, its value and the user's line."""
     from symvi.oracle.interpreter import evaluate
 
+    unknown = "a sub-expression of the bound is not finite"
     values = {}
-    for entry in trainer.result.compiled.inputs.values():
-        leaf = trainer.objective.leaves[entry["leaf"]]
-        array = trainer.binding.arrays[entry["name"]]
+    for entry in result.compiled.inputs.values():
+        array = binding.arrays[entry["name"]]
         if entry["block"] >= 0 or array.size > LARGEST:
-            return "a sub-expression of the bound is not finite"
-        values[leaf] = array
-    order = [node for node in postorder([trainer.objective.term]) if node.is_term and not isinstance(node, Constant)]
+            return unknown
+        values[result.leaves[entry["leaf"]]] = array
+    order = [node for node in postorder([objective.term]) if node.is_term and not isinstance(node, Constant)]
     try:
-        results = evaluate(order, values, sizes=trainer.binding.sizes)
+        results = evaluate(order, values, sizes=binding.sizes)
     except (MemoryError, ArithmeticError, ValueError, KeyError):
-        return "a sub-expression of the bound is not finite"
-    for node, result in zip(order, results, strict=True):
-        result = np.asarray(result)
-        if result.dtype.kind == "f" and not np.isfinite(result).all() and not all(isinstance(child, Input) for child in node.children):
-            bad = result[~np.isfinite(result)].flat[0]
+        return unknown
+    for node, value in zip(order, results, strict=True):
+        value = np.asarray(value)
+        if value.dtype.kind == "f" and not np.isfinite(value).all() and not all(isinstance(child, Input) for child in node.children):
+            bad = value[~np.isfinite(value)].flat[0]
             site = site_of(node)
             return f"the first sub-expression that is not finite is {text(node, 80)} = {bad}" + (f"  [{site}]" if site else "")
-    return "no sub-expression is non-finite at the present parameters; the gradient overflows"
+    return "every sub-expression is finite at the present parameters; the gradient overflows"

@@ -11,6 +11,7 @@ import numpy as np
 from symvi.array.expression import Expr, array_of, as_expr, leaf_expr, mistake, shape_text
 from symvi.errors import ExpressionError
 from symvi.expr.printing import text
+from symvi.fit.bounds import ReadBounds
 from symvi.fit.function import Function, bind, gather_inputs, output_of, raise_status
 from symvi.fit.inspection import inspect_compiled
 from symvi.fit.leaves import Sizes, as_values, unique_names
@@ -40,6 +41,7 @@ class Kernel:
             raise ExpressionError(f'target is "cpu", not {target!r}')
         self.bound, self.name, self.target, self.dtype = bound, name, target, np.dtype(check_dtype(dtype))
         request = Request([output_of("value", bound)], name=name, dtype=self.dtype.name)
+        self.bounds = ReadBounds([bound.term])
         self.parameters = [leaf for leaf in request.leaves if leaf.role == "param"]
         request.gradients = [array_of(leaf_expr(leaf)) for leaf in self.parameters]
         self.result = compile_request(request)
@@ -52,6 +54,7 @@ class Kernel:
         known = Sizes(sizes)
         given = {**as_values(parameters, self.leaves, "the parameters"), **as_values(data or {}, self.leaves, "data")}
         arrays = gather_inputs(self.leaves, given, known, self.dtype)
+        self.bounds.check(known, self.leaves, arrays)
         return bind(self.result.compiled, self.leaves, arrays, known)
 
     def value_and_grad(self, parameters: Mapping[Any, Any], data: Mapping[Any, Any] | None = None, sizes: Mapping | None = None, seed: int = 0, step: int = 0):

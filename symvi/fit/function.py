@@ -12,6 +12,7 @@ from symvi.errors import DataError, ExpressionError, NonFiniteError, NotPositive
 from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
 from symvi.expr.printing import text
+from symvi.fit.bounds import ReadBounds
 from symvi.fit.leaves import Sizes, as_values, bind_array, check_index
 from symvi.fit.pipeline import Request, compile_request
 from symvi.plan.regions import Output
@@ -96,6 +97,7 @@ class Function:
         self.names = names
         request = Request([output_of(n, e) for n, e in zip(names, expressions, strict=True)], name=name, dtype=dtype)
         self._check_inputs(request.leaves)
+        self.bounds = ReadBounds([output.term for output in request.outputs])
         self.result = compile_request(request)
         self.dtype = np.dtype(dtype)
         self.calls = 0
@@ -134,6 +136,7 @@ class Function:
         known = Sizes(sizes)
         given = dict(zip(self.inputs, values, strict=True))
         arrays = gather_inputs(self.result.leaves, {k: v for k, v in given.items() if k in self.result.leaves}, known, self.dtype, finite=False)
+        self.bounds.check(known, self.result.leaves, arrays)
         binding = self._binding(arrays, known)
         status = binding.run(seed, 0, self.calls)
         self.calls += 1
@@ -191,6 +194,7 @@ def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None 
     result = compile_request(request)
     known = Sizes(sizes)
     arrays = gather_inputs(result.leaves, as_values(values, result.leaves, "eval"), known, np.dtype(dtype), finite=False)
+    ReadBounds([expression.term]).check(known, result.leaves, arrays)
     binding = bind(result.compiled, result.leaves, arrays, known)
     status = binding.run(seed, 0, 0)
     if status:

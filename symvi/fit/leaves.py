@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symvi.array.expression import Expr
+from symvi.array.expression import Expr, shape_text
 from symvi.errors import DataError, NameClashError, ShapeError
 from symvi.expr.dims import Dim
 from symvi.expr.leaf import Leaf
@@ -60,7 +60,7 @@ class Sizes:
     def set(self, name: str, value: int, source: str) -> None:
         known = self.values.get(name)
         if known is not None and known != value:
-            raise ShapeError(f"the dim {name} is {known} by {self.source[name]} but {value} by {source}")
+            raise ShapeError(f"the dim {name} is {known} by {self.source[name]}, but {value} by {source}")
         self.values[name] = value
         self.source.setdefault(name, source)
 
@@ -68,7 +68,7 @@ class Sizes:
         """Sizes from the shape of an array; contradictions name both arrays."""
         shape = array.shape
         if len(shape) != len(leaf.shape):
-            raise ShapeError(f"{leaf.name} has the dims ({', '.join(map(str, leaf.shape))}), its array has the shape {shape}")
+            raise ShapeError(f"{leaf.name} has the dims {shape_text(leaf.shape)}, its array has the shape {shape}{_place(leaf)}")
         for dim, length in zip(leaf.shape, shape, strict=True):
             self._match(dim, length, leaf)
 
@@ -78,7 +78,11 @@ class Sizes:
             expected = dim.size(self.values)
             if expected != length:
                 origin = "; ".join(f"{name.name} is {self.values[name.name]} by {self.source[name.name]}" for name in dim.names if name.known is None)
-                raise ShapeError(f"{leaf.name}: the dim {dim} is {expected}{f' ({origin})' if origin else ''}, its array has {length} there")
+                one = f". Only an extent of 1 that is declared broadcasts: sv.data({leaf.name!r}, ..., 1)" if length == 1 else ""
+                raise ShapeError(
+                    f"the array for {leaf.name} with dims {shape_text(leaf.shape)} has the extent {length} where {dim} is {expected}"
+                    f"{f' ({origin})' if origin else ''}{one}{_place(leaf)}"
+                )
             return
         if len(unknown) == 1:
             zero = dim.size({**self.values, unknown[0].name: 0})
@@ -110,7 +114,7 @@ def as_values(values: Mapping[Any, Any], leaves: Sequence[Leaf], what: str = "da
             leaf = by_name.get(key)
             if leaf is None:
                 near = difflib.get_close_matches(key, by_name, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f" (names: {', '.join(sorted(by_name))})"
+                hint = f"; did you mean {near[0]!r}{_place(by_name[near[0]])}?" if near else f" (names: {', '.join(sorted(by_name))})"
                 raise DataError(f"{what} has the name {key!r}, which does not occur{hint}")
         else:
             raise DataError(f"a key of {what} is a leaf or its name, not {key!r}")
@@ -120,30 +124,48 @@ def as_values(values: Mapping[Any, Any], leaves: Sequence[Leaf], what: str = "da
 
 def bind_array(leaf: Leaf, value: Any, dtype: np.dtype, finite: bool = True, copy: bool = False) -> np.ndarray:
     """A value as the contiguous array that a kernel reads; shape as declared, values checked."""
-    array = np.asarray(value)
-    if array.dtype.kind == "O":
-        raise DataError(f"{leaf.name} holds objects, not numbers")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise DataError(f"the value of {leaf.name} is no array: its rows have different lengths{_place(leaf)}") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{leaf.name} takes numbers, not {_kind_of_value(value, array)}{_place(leaf)}")
     if leaf.kind == "i" and array.dtype.kind == "f":
-        if not np.all(array == np.floor(array)):
-            index = np.argwhere(array != np.floor(array))[0]
-            raise DataError(f"{leaf.name} takes integers; {array[tuple(index)]} at index {_index_text(index)} is not one")
-    if leaf.kind == "f" and finite and array.dtype.kind == "f" and array.size and not np.isfinite(array).all():
-        index = np.argwhere(~np.isfinite(array))[0]
-        raise DataError(f"{leaf.name} is {array[tuple(index)]} at index {_index_text(index)}; kernels take finite data")
+        _refuse(leaf, array, array != np.floor(array), "takes integers")
+    if leaf.kind == "b" and array.dtype.kind != "b":
+        _refuse(leaf, array, (array != 0) & (array != 1), "takes True and False (or 1 and 0)")
+    if leaf.kind == "f" and finite and array.dtype.kind == "f":
+        _refuse(leaf, array, ~np.isfinite(array), "takes finite numbers")
     target = dtype if leaf.kind == "f" else np.dtype({"i": np.int64, "b": np.bool_}[leaf.kind])
     array = np.array(array, dtype=target, order="C", copy=True) if copy else np.ascontiguousarray(array, dtype=target).reshape(array.shape)
     return array
 
 
-def check_index(leaf: Leaf, array: np.ndarray, size: int) -> None:
+def _kind_of_value(value: Any, array: np.ndarray) -> str:
+    return "None" if value is None else f"an array of dtype {array.dtype}" if array.dtype.kind in "OcMmV" else f"{value!r}"[:60]
+
+
+def _refuse(leaf: Leaf, array: np.ndarray, bad: np.ndarray, what: str) -> None:
+    """An error that names the first bad value and its index."""
+    if np.any(bad):
+        index = tuple(np.argwhere(bad)[0])
+        raise DataError(f"{leaf.name} {what}; the value {array[index]}{_index_text(index)} is not one{_place(leaf)}")
+
+
+def check_index(leaf: Leaf, array: np.ndarray, size: int, dim: Dim | None = None) -> None:
     """Values of an index leaf lie in 0 .. size - 1."""
     bad = (array < 0) | (array >= size)
     if bad.any():
-        index = np.argwhere(bad)[0]
-        raise DataError(f"{leaf.name} indexes {leaf.index_of} of size {size}; the value {array[tuple(index)]} at index {_index_text(index)} lies outside 0..{size - 1}")
+        index = tuple(np.argwhere(bad)[0])
+        raise DataError(
+            f"{leaf.name} indexes {dim or leaf.index_of} of size {size}; the value {array[index]}{_index_text(index)} lies outside "
+            f"0..{size - 1}{_place(leaf)}"
+        )
 
 
-def _index_text(index: np.ndarray) -> str:
-    return ", ".join(map(str, index)) if len(index) > 1 else str(index[0])
+def _index_text(index: tuple) -> str:
+    return f" at index {', '.join(map(str, index))}" if index else ""
 
 
+def _place(leaf: Leaf) -> str:
+    return f"  [{leaf.site}]" if leaf.site else ""

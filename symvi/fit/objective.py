@@ -115,10 +115,10 @@ class Objective:
 
 
 def initial_array(leaf: Leaf, shape: Sequence[int], generator: np.random.Generator, given: Any = None) -> np.ndarray:
-    """The starting value of a parameter: a number, an array, or an initialiser called with (generator, shape)."""
+    """The starting value of a parameter: a number, an array, or an initialiser called with (shape, generator)."""
     init = leaf.init if given is None else given
     if callable(init):
-        return np.asarray(init(generator, tuple(shape)), dtype=np.float64)
+        return np.asarray(init(tuple(shape), generator), dtype=np.float64)
     if init is None:
         init = getattr(leaf.support, "default", 0.0)
     array = np.asarray(init, dtype=np.float64)

@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from symvi.calculus.forward import pushforward
 from symvi.calculus.reverse import gradients
+from symvi.expr.build import read_own
 from symvi.expr.dims import Dim
 from symvi.expr.facts import asserted
 from symvi.expr.labels import Label, canonical_axes
@@ -36,10 +38,11 @@ class Request:
     name: str = "kernel"
     dtype: str = "float64"
     batched: tuple[Dim, ...] = ()
+    directions: Sequence[Array] = ()  # one per gradient: also the Hessian times these, as h_<name>
     leaves: list[Leaf] = field(default_factory=list)
 
     def __post_init__(self):
-        self.leaves = collect_leaves([output.term for output in self.outputs])
+        self.leaves = collect_leaves([*(output.term for output in self.outputs), *self.directions])
 
     def key(self) -> str:
         """The digest of what the user gave, before any pass, with the versions of everything that shapes the module."""
@@ -49,7 +52,7 @@ class Request:
         parts = [
             [output.name, output.term.digest.hex(), [str(axis) for axis in output.axes]] for output in self.outputs
         ]  # fmt: skip
-        arrays = [self.leaves.index(array.leaf) for array in self.gradients]
+        arrays = [self.leaves.index(array.leaf) for array in (*self.gradients, *self.directions)]
         known = [[name.known for dim in leaf.shape for name in dim.names] for leaf in self.leaves]
         data = [parts, arrays, self.name, self.dtype, [str(d) for d in self.batched], hints, facts, known, [leaf.text for leaf in self.leaves], toolchain_digest()]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()
@@ -80,6 +83,11 @@ def lower_request(request: Request) -> tuple[list[Output], Plan]:
         terms += gradients(roots[0], request.gradients)
         axes += [canonical_axes(array.shape) for array in request.gradients]
         labels += [gradient_name(array, names) for array in request.gradients]
+    if request.directions:
+        along = {array: read_own(direction) for array, direction in zip(request.gradients, request.directions, strict=True)}
+        terms += pushforward(terms[len(roots) :], along)
+        axes += axes[len(roots) :]
+        labels += [f"h_{names[array.leaf]}" for array in request.gradients]
     terms = open_reductions(simplify(terms))
     outputs = [Output(label, term, a) for label, term, a in zip(labels, terms, axes, strict=True)]
     return outputs, plan(outputs, request.batched)

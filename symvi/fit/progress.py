@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from symvi.fit.trainer import Trainer
 
-__all__ = ["run_chunks", "CHUNK_SECONDS"]
+__all__ = ["run_chunks", "open_bar", "CHUNK_SECONDS"]
 
 CHUNK_SECONDS = 0.1
 
@@ -17,7 +17,7 @@ def run_chunks(trainer: Trainer, steps: int, callbacks: Sequence[Callable], prog
     """Take `steps` steps; True if the run was interrupted from the keyboard."""
     start = time.perf_counter()
     chunk, left = min(8, steps), steps
-    bar = _bar(steps) if progress and sys.stderr.isatty() else None
+    bar = open_bar(steps) if progress and sys.stderr.isatty() else None
     try:
         while left > 0:
             begin = time.perf_counter()
@@ -39,11 +39,12 @@ def run_chunks(trainer: Trainer, steps: int, callbacks: Sequence[Callable], prog
     return False
 
 
-def _bar(steps: int):
+def open_bar(steps: int | None):
+    """A running progress bar on stderr; `steps` None where the end is not known."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = [TextColumn("fitting"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TextColumn("bound {task.fields[bound]}"), TimeRemainingColumn()]
+    columns = [TextColumn("fitting"), BarColumn(), TextColumn("step {task.completed:,}" if steps is None else "{task.completed:,}/{task.total:,}"), TextColumn("bound {task.fields[bound]}"), TimeElapsedColumn() if steps is None else TimeRemainingColumn()]
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     bar.add_task("fitting", total=steps, bound="…")
     bar.start()

@@ -6,7 +6,7 @@ rows, slots and visit counts travel through batch buffers. Python is entered onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ __all__ = ["Trainer", "bind_data"]
 STREAM_TRAIN = 0
 
 
-def bind_data(objective: Objective, data: Mapping[Leaf, Any], sizes: Sizes) -> dict[Leaf, np.ndarray]:
-    """Data arrays by leaf, checked; sizes are learnt from them."""
+def bind_data(objective: Objective, data: Mapping[Leaf, Any], sizes: Sizes, incomplete: Iterable[Leaf] = ()) -> dict[Leaf, np.ndarray]:
+    """Data arrays by leaf, checked; sizes are learnt from them. Entries of `incomplete` leaves may be missing (NaN, or -1)."""
+    incomplete = set(incomplete)
     arrays: dict[Leaf, np.ndarray] = {}
     own = set(objective.scales.values())
     for leaf in objective.leaves:
@@ -38,13 +39,13 @@ def bind_data(objective: Objective, data: Mapping[Leaf, Any], sizes: Sizes) -> d
         value = data.get(leaf, leaf.attributes.get("value"))
         if value is None:
             continue
-        array = bind_array(leaf, value, objective.dtype)
+        array = bind_array(leaf, value, objective.dtype, finite=leaf not in incomplete)
         sizes.learn(leaf, array)
         arrays[leaf] = array.reshape([n for n, dim in zip(array.shape, leaf.shape, strict=True) if dim != 1])
     for leaf, array in arrays.items():
         if leaf.index_of is not None:
             sizes.require([leaf.index_of])
-            check_index(leaf, array, leaf.index_of.size(sizes.values))
+            check_index(leaf, np.maximum(array, 0) if leaf in incomplete else array, leaf.index_of.size(sizes.values))
     return arrays
 
 
@@ -61,9 +62,12 @@ class Trainer:
         init: Mapping[Leaf, np.ndarray] | None = None,
         average_from: float = np.inf,
         average_eta: float = 0.0,
+        rate: float | None = None,
+        incomplete: Iterable[Leaf] = (),
     ):
         self.objective, self.optimizer, self.sizes, self.seed = objective, optimizer, sizes, seed
-        self.data = bind_data(objective, data, sizes)
+        self.rate = np.array(0.0 if rate is None else rate)  # read by an optimiser whose rate is the data leaf `rate`
+        self.data = bind_data(objective, data, sizes, incomplete)
         missing = [leaf for leaf in objective.leaves if leaf.role in ("data", "anonymous") and leaf not in self.data and leaf not in objective.scales.values()]
         if missing:
             raise DataError(f"no data are given for {', '.join(leaf.name for leaf in missing)} (from {missing[0].site})")
@@ -237,7 +241,7 @@ class Trainer:
         segment = Segment(theta, gradient, extra["visits"], extra["mean"], extra["variance"], extra["averaged"], np.zeros(theta.size) if leaf is None else None)
         self.segments.append(segment)
         self.slots.append(slots)
-        self.updates.append(BoundUpdate(kernel, theta, gradient, extra["visits"], self.step_value, slots))
+        self.updates.append(BoundUpdate(kernel, theta, gradient, extra["visits"], self.step_value, slots, self.rate))
 
     def _vary(self, position: int, leaf: Leaf) -> None:
         """The size of a local segment follows the rows of the step."""

@@ -82,8 +82,8 @@ class Place:
     whole: bool = False  # indexed by global rows rather than by rows of the block
 
 
-def lower_region(region: Region, plan: Plan, names: Names, name: str, new_tile: Callable[[Node, tuple[Label, ...], str], Buffer]) -> Function:
-    """The function of a region. `new_tile(node, axes, kind)` makes block-sized or parameter-only scratch."""
+def lower_region(region: Region, plan: Plan, names: Names, name: str, new_tile: Callable[[Term, tuple[Label, ...]], Buffer]) -> Function:
+    """The function of a region. `new_tile(term, axes)` makes block-sized or parameter-only scratch."""
     return _Lowering(region, plan, names, name, new_tile).run()
 
 
@@ -268,7 +268,7 @@ class _Lowering:
         axes = sort_labels(term.labels)
         if self.plate in axes:
             axes = (*(label for label in axes if label != self.plate), self.plate)
-        buffer = self.new_tile(term, axes, term.kind)
+        buffer = self.new_tile(term, axes)
         self.arrays[buffer.name] = buffer
         return Place(buffer.name, axes, term.kind)
 

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Iterable, MutableMapping
 
+from symvi.atoms.scalar_function import TABLE
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Apply, Contract, Node, Operator, Read, Reduce, Sum, Tensor
 from symvi.expr.provenance import hint_of, is_derived, primal_of, site_of
 
 __all__ = ["Names"]
 
-RESERVED = set(keyword.kwlist) | set(dir(__builtins__)) | {
-    "np", "math", "table", "n0", "n1", "lo", "hi", "rows", "real", "pi", "BLOCK", "real0", "real1", "real2", "real3", "real4", "work", "status",
-}  # fmt: skip
+RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *TABLE, "n0", "n1", "lo", "hi", "rows", "inf", "nan", "pi"}
 
 
 class Names:
     """Unique names over one module; users' names are reserved first."""
 
-    def __init__(self, reserved: Iterable[str] = ()):
-        self.taken: set[str] = set(RESERVED) | set(reserved)
-        self.of_node: dict[Node, str] = {}
-        self.hints: dict[Node, str] = {}
+    def __init__(self, reserved: Iterable[str] = (), parent: Names | None = None):
+        self.parent = parent
+        self.taken: set[str] = set(reserved) | (RESERVED if parent is None else set())
+        self.inside: set[str] = set()  # names of locals of any function: free for other functions, not for arrays of the module
+        self.of_node: MutableMapping[Node, str] = ChainMap({}, parent.of_node) if parent is not None else {}
+        self.hints: dict[Node, str] = parent.hints if parent is not None else {}
 
     def scope(self) -> Names:
         """Names for the locals of one function: they avoid the module's, not those of other functions."""
-        inner = Names()
-        inner.taken = set(self.taken)
-        inner.of_node, inner.hints = self.of_node, self.hints
-        return inner
+        return Names(parent=self)
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self.taken and name not in self.inside and (self.parent is None or name not in self.parent.taken)
+
+    def _take(self, name: str) -> None:
+        self.taken.add(name)
+        if self.parent is not None:
+            self.parent.inside.add(name)
 
     def unique(self, wanted: str) -> str:
         """`wanted`, or `wanted_2`, ... if it is taken."""
@@ -37,10 +45,10 @@ class Names:
         if base[0].isdigit():
             base = "n" + base
         name, number = base, 1
-        while name in self.taken:
+        while not self._is_free(name):
             number += 1
             name = f"{base}_{number}"
-        self.taken.add(name)
+        self._take(name)
         return name
 
     def learn_hints(self, nodes: Iterable[Node]) -> None:
@@ -105,7 +113,6 @@ class Names:
     def loop_names(self, labels: Iterable[Label], plate: Label | None) -> dict[Label, str]:
         """Loop variables of a function: `i` for the rows of a block, else the dim's letter."""
         names: dict[Label, str] = {}
-        taken = set(self.taken)
         for label in labels:
             if label == plate:
                 wanted = "i"
@@ -114,10 +121,10 @@ class Names:
                 wanted = wanted if wanted.isidentifier() else "k"
             name, number = wanted, label.number if label != plate else 0
             name = wanted + (str(number + 1) if number else "")
-            while name in taken:
+            while not self._is_free(name):
                 number += 1
                 name = f"{wanted}{number + 1}"
-            taken.add(name)
+            self._take(name)
             names[label] = name
         return names
 

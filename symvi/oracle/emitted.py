@@ -106,7 +106,9 @@ class _Machine:
     def _helper(self, name: str) -> Any:
         views = {"reals64": self.view, "reals32": self.view, "integers": self.view, "booleans": self.view}
         numbers = {"real64": self.number, "real32": self.number, "integer": self.number, "boolean": self.number}
-        own = {"BLOCK": self.block, "KERNEL": None, "PASS": {}, "draw_rows": self.draw_rows, "log1p_of_exp": np.log1p, **views, **numbers}
+        own = {"BLOCK": self.block, "KERNEL": None, "PASS": {}, "draw_rows": self.draw_rows, "log1p_of_exp": np.log1p,
+               "smallest": np.iinfo(np.int64).min, "largest": np.iinfo(np.int64).max, **views, **numbers}
+
         return own[name] if name in own else _scalar(TABLE[name].numpy, self.real)
 
     def view(self, table: _Table, slot: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -204,11 +206,15 @@ _OPERATORS: dict[str, Callable] = {  # "factors" of a general matrix are here th
     "cholesky_inverse": _stacked(lambda L, rest, *_: _fill(rest[0], np.linalg.inv(np.tril(L) @ np.tril(L).T))),
     "cholesky_logdet": _stacked(lambda L, rest, *_: _fill(rest[0], 2 * np.log(np.diagonal(L)).sum())),
     "cholesky_solve": _stacked(_solve(lambda L: np.tril(L) @ np.tril(L).T)),
-    "solve_triangular": _stacked(_solve(np.tril)),
+    "solve_lower": _stacked(_solve(np.tril)),
+    "solve_lower_transposed": _stacked(_solve(lambda L: np.tril(L).T)),
     "lu": _stacked(lambda A, rest, *_: _fill(rest[0], A)),
     "lu_inverse": _stacked(lambda LU, rest, *_: _fill(rest[0], np.linalg.inv(LU))),
     "lu_solve": _stacked(_solve(lambda LU: LU)),
     "lu_logdet": _stacked(_lu_logdet),
     "cumsum": _cumsum,
+    "cumsum_integers": _cumsum,
     "concatenate": _concatenate,
+    "concatenate_integers": _concatenate,
+    "concatenate_booleans": _concatenate,
 }

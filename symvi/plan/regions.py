@@ -35,6 +35,7 @@ from symvi.expr.nodes import (
     Term,
     postorder,
 )
+from symvi.plan.operands import cast_operands
 
 __all__ = ["Output", "Buffer", "Region", "OperatorCall", "DrawCall", "Plan", "plan", "scatter_labels", "is_trivial", "is_cheap"]
 
@@ -61,6 +62,7 @@ class Buffer:
     kind: str
     node: Node | None = None
     about: Node | None = None  # what a factor is of, for its name
+    public: str = ""  # how binding calls it, where that is not a good variable
 
     @property
     def dims(self) -> tuple[Dim, ...]:
@@ -357,6 +359,7 @@ class _Planner:
         return sorted(self.calls, key=lambda call: (call.stage, call.helper, call.node.digest))
 
 
+OF_KIND = {"f": "", "i": "_integers", "b": "_booleans"}
 FACTORED = ("inverse", "solve", "logdet", "det")  # atoms that work from a factor of their operator
 
 
@@ -371,7 +374,7 @@ class OperatorCalls:
 
     def _add(self, helper: str, node: Operator, buffers: Sequence[Buffer], stage: Stage, flag: Dim | int = 0, columns: Dim | None = None) -> None:
         shape = node.children[0].shape
-        call = OperatorCall(helper, tuple(buffers), shape[:-2], shape[-1], columns or Dim(1), flag, stage, node)
+        call = OperatorCall(helper, tuple(buffers), shape[:-2], shape[-1], Dim(1) if columns is None else columns, flag, stage, node)
         self.planner.calls.append(call)
 
     def _stage(self, node: Operator) -> Stage:
@@ -416,7 +419,7 @@ class OperatorCalls:
         columns = Dim(1) if vector else node.shape[-1]
         if "lower" in matrix_facts(node.children[0]):
             left = self.planner.store_array(node.children[0])
-            self._add("solve_triangular", node, (left, right, result), self._stage(node), int(transposed), columns)
+            self._add(_triangular_solve(transposed), node, (left, right, result), self._stage(node), 0, columns)
             return
         factor = self._factor(node)
         if len(factor) == 1:
@@ -427,7 +430,7 @@ class OperatorCalls:
     def _solve_triangular(self, node: Operator, result: Buffer) -> None:
         left, right = (self.planner.store_array(child) for child in node.children)
         transposed, vector = node.attributes
-        self._add("solve_triangular", node, (left, right, result), self._stage(node), int(transposed), Dim(1) if vector else node.shape[-1])
+        self._add(_triangular_solve(transposed), node, (left, right, result), self._stage(node), 0, Dim(1) if vector else node.shape[-1])
 
     def _logdet(self, node: Operator, result: Buffer) -> None:
         factor = self._factor(node)
@@ -452,7 +455,7 @@ class OperatorCalls:
 
     def _cumsum(self, node: Operator, result: Buffer) -> None:
         source = self.planner.store_array(node.children[0])
-        call = OperatorCall("cumsum", (source, result), node.shape[:-1], node.shape[-1], Dim(1), int(node.attributes[0]), self._stage(node), node)
+        call = OperatorCall("cumsum" + OF_KIND[node.kind], (source, result), node.shape[:-1], node.shape[-1], Dim(1), int(node.attributes[0]), self._stage(node), node)
         self.planner.calls.append(call)
 
     def _concatenate(self, node: Operator, result: Buffer) -> None:
@@ -464,8 +467,12 @@ class OperatorCalls:
         for child in node.children:
             part = child.shape[axis]
             buffers = (self.planner.store_array(child), result)
-            self.planner.calls.append(OperatorCall("concatenate", buffers, node.shape[:axis], part * inner, node.shape[axis] * inner, offset * inner, self._stage(node), node))
+            self.planner.calls.append(OperatorCall("concatenate" + OF_KIND[node.kind], buffers, node.shape[:axis], part * inner, node.shape[axis] * inner, offset * inner, self._stage(node), node))
             offset = offset + part
+
+
+def _triangular_solve(transposed: bool) -> str:
+    return "solve_lower_transposed" if transposed else "solve_lower"
 
 
 def is_cheap(term: Term) -> bool:
@@ -479,4 +486,5 @@ def is_cheap(term: Term) -> bool:
 
 def plan(outputs: Sequence[Output], batched: Sequence[Dim] = ()) -> Plan:
     """Regions, helper calls and draws that compute `outputs`, in order."""
-    return _Planner(outputs, batched).run()
+    terms = cast_operands([output.term for output in outputs])
+    return _Planner([Output(output.name, term, output.axes) for output, term in zip(outputs, terms, strict=True)], batched).run()

@@ -71,7 +71,7 @@ def _plain_products():
 
 
 @rule.procedure(
-    head="log", stage="stable", kind="reassociate", example=_positive_parts, counterexample=_plain_products, bounded=(1e-3, 1e3)
+    head="log", stage="stable", kind="reassociate", example=_positive_parts, counterexample=_plain_products, bounded=(0.05, 1e3)
 )  # fmt: skip
 def log_of_product(node: Term) -> Term | None:
     """log(e^a y) = a + log(y), and so for other factors whose logarithm is known: no overflow, no underflow."""

@@ -83,9 +83,11 @@ def _no_softmax():
     return [exp(x) / contract([k], [(y, 1)]), y / contract([k], [(exp(x), 1)]), exp(x) / (1 + y)]
 
 
-@rule.procedure(head="product", stage="stable", kind="reassociate", example=_softmax, counterexample=_no_softmax, priority=4)
+@rule.procedure(
+    head="product", stage="stable", kind="reassociate", example=_softmax, counterexample=_no_softmax, bounded=(1e-3, 4.0), priority=4
+)  # fmt: skip
 def softmax(node: Contract) -> Term | None:
-    """e^a / Σ e^x = e^(a - logsumexp(x)): no infinity over infinity."""
+    """e^a / Σ e^x = e^(a - logsumexp(x)): no infinity over infinity; a large a costs |a| ulp."""
     tops = [(f, e) for f, e in node.factors if e > 0 and arguments_of(f, "exp") is not None]
     if not tops:
         return None

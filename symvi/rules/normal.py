@@ -46,7 +46,7 @@ def log_of_erfc(x):
     return log(erfc(x)), where(less(x, 1), log1p(-erf(x)), log_ndtr(-x * sqrt(2)) + log(2))
 
 
-@rule(stage=("stable", "simple"), kind="stabilise")
+@rule(stage=("stable", "simple"), kind="reassociate")
 def exponential_of_log_ndtr(x):
-    """e^(log_ndtr(x)) = ndtr(x)."""
+    """e^(log_ndtr(x)) = ndtr(x): both lose |log_ndtr(x)| ulp in the lower tail."""
     return exp(log_ndtr(x)), ndtr(x)

@@ -127,18 +127,21 @@ class Binding:
             if "draw" in step:
                 count = self._describe_draw(descriptor, step["buffer"], step["site"], step["row_axis"])
                 self.table[spare] = count
-                rows.append((self.helpers.operator_address(f"draw_{step['draw']}"), descriptor.ctypes.data, spare))
+                rows.append((self._operator(f"draw_{step['draw']}"), descriptor.ctypes.data, spare))
                 spare += 1
             else:
                 self._describe_operator(descriptor, step)
-                rows.append((self.helpers.operator_address(step["operator"]), descriptor.ctypes.data, -1))
+                rows.append((self._operator(step["operator"]), descriptor.ctypes.data, -1))
         for slot, name, kind, site, axis in manifest["block_draws"]:
             descriptor = self.descriptors[used]
             used += 1
             self._describe_draw(descriptor, name, site, axis)
-            self.table[slot] = self.helpers.operator_address(f"draw_{kind}")
+            self.table[slot] = self._operator(f"draw_{kind}")
             self.table[slot + 1] = descriptor.ctypes.data
         return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
+
+    def _operator(self, name: str) -> int:
+        return self.helpers.operator_address(name, self.compiled.dtype.itemsize)
 
     def _extent_slot(self, plate: list, spare: int) -> int:
         if len(plate) == 1 and plate[0][0] == 1 and len(plate[0][1]) == 1:

@@ -8,7 +8,7 @@ from symvi.array.expression import mistake
 from symvi.array.functions import absolute, betaln, digamma, gammaln, log, log1p, pi, sign, tan, xlog1py, xlogy
 from symvi.errors import ModelError
 from symvi.stats.family import Family, Parameter, family
-from symvi.stats.supports import interval, positive, real, simplex, unit_interval
+from symvi.stats.supports import interval, nonnegative, positive, real, simplex, unit_interval
 
 __all__ = ["Flat", "Uniform", "Exponential", "Gamma", "Beta", "Dirichlet", "Laplace", "Cauchy", "HalfCauchy", "StudentT"]
 
@@ -58,7 +58,7 @@ class Exponential(Family):
 
     parameters = (Parameter("rate", positive, 1.0, keyword_only=True), Parameter("scale", positive, keyword_only=True))
     alternatives = (("rate", "scale"),)
-    support = positive
+    support = nonnegative
     noise_kind = "exponential"
 
     def rate(self, p):
@@ -229,10 +229,10 @@ class Cauchy(Family):
 
 @family
 class HalfCauchy(Family):
-    """|x| for x Cauchy around 0 with the given scale, on the positive numbers."""
+    """|x| for x Cauchy around 0 with the given scale, on the numbers from 0 on."""
 
     parameters = (Parameter("scale", positive, 1.0),)
-    support = positive
+    support = nonnegative
     noise_kind = "uniform"
 
     def logp(self, x, p):

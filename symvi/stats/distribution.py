@@ -46,7 +46,10 @@ class Distribution:
         self.restricted = support is not None and support != natural and not family.improper
         self.event_rank = max(family.event_rank, self.support.event_rank)
         if len(self.shape) < self.event_rank:
-            raise mistake(f"a value of {family.name} on {self.support} has {self.event_rank} axes, its shape {shape_text(self.shape)} has fewer", ShapeError)
+            raise mistake(
+                f"a value of {family.name} on {self.support} has {self.event_rank} axes, its shape {shape_text(self.shape)} has fewer",
+                ShapeError,
+            )
         self.batch_shape = self.shape[: len(self.shape) - self.event_rank]
         self.event_shape = self.shape[len(self.shape) - self.event_rank :]
         self._check_shape(batch, event)
@@ -64,11 +67,16 @@ class Distribution:
         natural = len(self.shape) - self.family.event_rank
         own = self.shape[natural:]
         if event and own != event:
-            raise mistake(f"{self.family.name}: the event axes of shape {shape_text(self.shape)} are {shape_text(own)}, its parameters say {shape_text(event)}")
+            raise mistake(
+                f"{self.family.name}: the event axes of shape {shape_text(self.shape)} are {shape_text(own)}, "
+                f"its parameters say {shape_text(event)}"
+            )
         rest = self.shape[:natural]
         tail = rest[len(rest) - len(batch) :] if batch else ()
         if len(batch) > len(rest) or any(b != 1 and b != r for b, r in zip(batch, tail)):
-            raise mistake(f"{self.family.name}: parameters with the joint dims {shape_text(batch)} do not broadcast to shape {shape_text(rest)}")
+            raise mistake(
+                f"{self.family.name}: parameters with the joint dims {shape_text(batch)} do not broadcast to shape {shape_text(rest)}"
+            )
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={text(value)}" for name, value in self.parameters.items())
@@ -98,7 +106,11 @@ class Distribution:
         if self.restricted:
             result = result - self._log_mass(value)
         leaf = value.leaf
-        checked = leaf is not None and leaf.support == self.support and not any(isinstance(bound, Expr) and bound.free_symbols for bound in self.support.bounds)
+        checked = (
+            leaf is not None
+            and leaf.support == self.support
+            and not any(isinstance(bound, Expr) and bound.free_symbols for bound in self.support.bounds)
+        )
         condition = None if inside or checked else self.support.condition(value)
         return where(condition, result, float("-inf")) if condition is not None else result
 
@@ -107,10 +119,16 @@ class Distribution:
         if self.support.kind == "i" and value.kind == "f":
             raise mistake(f"{self.family.name} takes integers (labels), {text(value)} is real; declare the data with dtype=int", DataError)
         if value.ndim < self.event_rank:
-            raise mistake(f"{self.family.name}: a value needs {self.event_rank} event axes, {text(value)} has dims {shape_text(value.shape)}", ShapeError)
+            raise mistake(
+                f"{self.family.name}: a value needs {self.event_rank} event axes, {text(value)} has dims {shape_text(value.shape)}",
+                ShapeError,
+            )
         tail = value.shape[value.ndim - self.event_rank :]
         if any(a != b and a != 1 for a, b in zip(tail, self.event_shape)):
-            raise mistake(f"{self.family.name}: {text(value)} with dims {shape_text(value.shape)} has not the event dims {shape_text(self.event_shape)}")
+            raise mistake(
+                f"{self.family.name}: {text(value)} with dims {shape_text(value.shape)} "
+                f"has not the event dims {shape_text(self.event_shape)}"
+            )
         return value
 
     def _log_mass(self, value: Expr) -> Expr:
@@ -122,7 +140,9 @@ class Distribution:
         mass = self.family.log_mass(self.support, self.p)
         if mass is None:
             raise mistake(
-                f"{self.family.name} cannot be restricted to {self.support}: the normalising constant is not known; use sv.Flat with sv.factor", ModelError
+                f"{self.family.name} cannot be restricted to {self.support}: the normalising constant is not known; "
+                "use sv.Flat with sv.factor",
+                ModelError,
             )
         return mass
 

@@ -96,7 +96,9 @@ class Family:
     def __call__(self, name: str, *arguments: Any, shape: Any = None, support: Support | None = None, **parameters: Any) -> RandomVariable:
         """A random variable. `shape` is the full shape, event dims last; without it the shape of the parameters."""
         if not isinstance(name, str) or not name:
-            raise mistake(f"{self.name} needs a name first: sv.{self.name}(\"x\", ...); without one write sv.{self.name}.dist(...)", ExpressionError)
+            raise mistake(
+                f'{self.name} needs a name first: sv.{self.name}("x", ...); without one write sv.{self.name}.dist(...)', ExpressionError
+            )
         return random_variable(name, self.dist(*arguments, shape=shape, support=support, **parameters))
 
     def dist(self, *arguments: Any, shape: Any = None, support: Support | None = None, **parameters: Any) -> Distribution:
@@ -128,7 +130,9 @@ class Family:
                 continue
             value = as_expr(given[parameter.name])
             if parameter.event_rank and 0 < value.ndim < parameter.event_rank or (parameter.event_rank == 2 and value.ndim == 0):
-                raise mistake(f"{self.name}: {parameter.name} needs {parameter.event_rank} event axes, it has dims {value.shape}", ShapeError)
+                raise mistake(
+                    f"{self.name}: {parameter.name} needs {parameter.event_rank} event axes, it has dims {value.shape}", ShapeError
+                )
             check_parameter(self.name, parameter.name, value, parameter.support)
             bound[parameter.name] = value
         return bound

@@ -42,7 +42,9 @@ class Model:
             if isinstance(root, Factor):
                 self._claim(self.factors, root.name, root)
             elif not isinstance(root, Expr) or root.leaf is None or root.leaf.role != "latent":
-                raise mistake(f"the roots of a model are random variables and factors, not {root!r}; report expressions with track=[...]", ModelError)
+                raise mistake(
+                    f"the roots of a model are random variables and factors, not {root!r}; report expressions with track=[...]", ModelError
+                )
             starts.append(root)
         starts.extend(as_expr(expression) for _, expression in tracked)
         leaves = _reachable(starts)
@@ -88,7 +90,9 @@ class Model:
         for name, expression in tracked:
             name = name or getattr(expression, "name", None)
             if name is None:
-                raise mistake("a tracked expression needs a name: sv.deterministic(name, expression), or track={name: expression}", ModelError)
+                raise mistake(
+                    "a tracked expression needs a name: sv.deterministic(name, expression), or track={name: expression}", ModelError
+                )
             if name not in self.variables:
                 self._claim_tracked(name, as_expr(expression))
 
@@ -192,7 +196,11 @@ class Model:
             if isinstance(key, Expr) and key.leaf is not None:
                 leaf = known[name] if isinstance(known[name], Leaf) else known[name].leaf
                 if key.leaf is not leaf and key.leaf is not leaf.attributes.get("twin"):
-                    raise mistake(f"{name!r} in data is another leaf of that name than the one of the model ({_clash(name, leaf.site, key.leaf.site)})", DataError)
+                    raise mistake(
+                        f"{name!r} in data is another leaf of that name than the one of the model "
+                        f"({_clash(name, leaf.site, key.leaf.site)})",
+                        DataError,
+                    )
             names.add(name)
         given = f"; data has {', '.join(sorted(names)) or 'no keys'}"
         for name, leaf in self.data.items():
@@ -239,7 +247,9 @@ def _site(item: Any) -> Any:
 
 
 def _clash(name: str, first: Any, second: Any) -> str:
-    return f"two things are named {name!r}: one at {first or 'an unknown line'}, one at {second or 'an unknown line'}; give one another name"
+    return (
+        f"two things are named {name!r}: one at {first or 'an unknown line'}, one at {second or 'an unknown line'}; give one another name"
+    )
 
 
 def _nearest(name: Any, candidates: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from symvi.array.indexing import diagonal
 from symvi.array.linalg import assume, cholesky, logdet, solve, solve_triangular
 from symvi.errors import ShapeError
 from symvi.stats.family import Family, Parameter, family
-from symvi.stats.supports import lower_cholesky, positive, real, spd
+from symvi.stats.supports import lower_cholesky, nonnegative, positive, real, spd
 
 __all__ = ["Normal", "HalfNormal", "LogNormal", "MvNormal"]
 
@@ -58,10 +58,10 @@ class Normal(Family):
 
 @family
 class HalfNormal(Family):
-    """|x| for x normal with mean 0 and standard deviation `scale`, on the positive numbers."""
+    """|x| for x normal with mean 0 and standard deviation `scale`, on the numbers from 0 on."""
 
     parameters = (Parameter("scale", positive, 1.0),)
-    support = positive
+    support = nonnegative
     noise_kind = "normal"
 
     def logp(self, x, p):

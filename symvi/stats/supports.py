@@ -75,6 +75,10 @@ class Support:
         lower, upper = self.interval
         return (None if lower == -inf else 0.0 if lower == TINY else lower), (None if upper == inf else upper)
 
+    def holds(self, other: Support) -> bool:
+        """Does every value of `other`, but for a set of measure 0, lie in this support?"""
+        return self == other or (isinstance(self, _Positive) and isinstance(other, _Positive)) or self.is_identity
+
     def with_bounds(self, change: Callable[[Expr], Expr]) -> Support:
         """The same support with bounds that are expressions replaced by `change(bound)`."""
         return self

@@ -69,9 +69,14 @@ def approximate(
         ready = [item for item in pending if context.ready(item[0].reads(item[1]))]
         if not ready:
             names = ", ".join(sorted(latent.name for _, group in pending for latent in group))
-            unknown = [leaf for item in pending for leaf in item[0].reads(item[1]) if leaf.role == "latent" and leaf.name not in model.variables]
+            unknown = [
+                leaf for item in pending for leaf in item[0].reads(item[1]) if leaf.role == "latent" and leaf.name not in model.variables
+            ]
             if unknown:
-                raise mistake(f"the guide reads the random variable {unknown[0].name!r} [{unknown[0].site}], which the model does not have", ModelError)
+                raise mistake(
+                    f"the guide reads the random variable {unknown[0].name!r} [{unknown[0].site}], which the model does not have",
+                    ModelError,
+                )
             raise mistake(f"the guides of {names} read each other in a circle", ModelError)
         chosen, group = ready[0]
         pending.remove(ready[0])

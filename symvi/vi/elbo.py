@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from symvi.array.expression import Expr, as_expr, leaf_expr, mistake
@@ -23,7 +24,10 @@ from symvi.expect.approximation import Approximation, Block
 from symvi.expect.discontinuity import jump_of
 from symvi.expect.divergence import expected_log_density
 from symvi.expect.lift import average, lift
+from symvi.expr import build
 from symvi.expr.dims import Dim
+from symvi.expr.labels import Label
+from symvi.expr.nodes import Term
 from symvi.stats.model import Model
 from symvi.stats.named import Factor
 from symvi.stats.random_variable import RandomVariable, data_twin
@@ -46,7 +50,8 @@ class Resolution:
 
 
 class Bound(Expr):
-    """A bound with its account: `terms` (name -> scalar expression, they add up to it), `resolution`, `approximation`, `model`, `observed`."""
+    """A bound with its account: `terms` (name -> scalar expression; they add up to it), `log_weight`, `resolution`, `approximation`,
+    `model` and `observed` (name -> variable)."""
 
     __slots__ = ()
 
@@ -105,6 +110,7 @@ def elbo(
     bound = Bound(total.term, total.axes, total.shape)
     bound.__dict__.update(
         terms=resolver.terms, resolution=resolver.resolution, approximation=approximation, model=model, observed=seen,
+        log_weight=resolver.log_weight(),
     )  # fmt: skip
     return bound
 
@@ -120,6 +126,7 @@ class _Resolver:
             **{leaf_expr(leaf): draw for leaf, draw in approximation.draws.items()},
         }
         self.terms: dict[str, Expr] = {}
+        self.per_draw: list[Term] = []  # the same before the average over draws
         self.resolution: list[Resolution] = []
 
     @property
@@ -134,6 +141,7 @@ class _Resolver:
     def at_draws(self, expression: Expr) -> Expr:
         """The sum of an expression at the draws, averaged over particles."""
         (term,) = lift([expression], self.rule, self.particles)
+        self.per_draw.append(term)
         return Expr(average(term, self.particles), ())
 
     def add(self, name: str, term: Expr) -> None:
@@ -184,7 +192,8 @@ class _Resolver:
             site = jump_of(density, set(random))
             if site is not None:
                 warnings.warn(
-                    f"the {part} of {name} chooses by the value of a latent ({site}); if it jumps there, gradients through draws are biased",
+                    f"the {part} of {name} chooses by the value of a latent ({site}); "
+                    "if it jumps there, gradients through draws are biased",
                     SymviWarning,
                     stacklevel=4,
                 )
@@ -243,7 +252,16 @@ class _Resolver:
         expression = block.minus_log_q
         if block.distributions or self.particles is None:
             return self.at_draws(expression)
+        self.per_draw.append(expression.term)
         return Expr(average(expression.term, self.particles), ())
+
+    def log_weight(self) -> Expr | None:
+        """log p - log q of every draw, over the particle axis; the bound is its mean. None without that axis."""
+        if self.particles is None:
+            return None
+        label = Label(self.particles, 0)
+        total = build.add([(Fraction(1), build.contract(term.labels - {label}, [(term, 1)])) for term in self.per_draw])
+        return Expr(total, (label,))
 
 
 def _without_missing(variable: RandomVariable, density: Expr) -> Expr:

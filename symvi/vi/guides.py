@@ -250,8 +250,8 @@ class FullRank(_Joint):
             raw, mean, root = centre + _times(unit, inner), centre + _times(unit, loc), unit @ factor
             log_det = log_det + log(diagonal(unit))
         block = Block(
-            name=name, family=self.family, latents=layout.latents, size=layout.size, plates=layout.plates, parameters=(loc, factor), noise=(e,),
-            reference=reference, entropy=(log_det + HALF_LOG_2PI_E).sum(), places=layout.places,
+            name=name, family=self.family, latents=layout.latents, size=layout.size, plates=layout.plates,
+            parameters=(loc, factor), noise=(e,), reference=reference, entropy=(log_det + HALF_LOG_2PI_E).sum(), places=layout.places,
         )  # fmt: skip
         for position, latent in enumerate(layout.latents):
             block.unconstrained[latent.leaf] = layout.part(raw, position)
@@ -379,9 +379,10 @@ class Variables(Guide):
         for latent, q in self.variables.items():
             if q.shape != latent.shape:
                 raise mistake(f"the guide of {latent.name!r} has the dims {q.shape}, the latent has {latent.shape}", ModelError)
-            if q.support != latent.support and not latent.support.is_identity:
+            if not latent.support.holds(q.support) or q.support.event_rank != latent.support.event_rank:
                 raise mistake(
-                    f"the guide {q.name!r} of {latent.name!r} lives on {q.support}, the latent on {latent.support}; choose a family on {latent.support}",
+                    f"the guide {q.name!r} of {latent.name!r} lives on {q.support}, the latent on {latent.support}; "
+                    f"choose a family on {latent.support}",
                     ModelError,
                 )
 
@@ -407,12 +408,17 @@ class Variables(Guide):
                 block.minus_log_q = -_held(dist, context.stick).logp(latent)
             if dist.has_entropy:
                 block.entropy = dist.entropy.sum()
-            if dist.family.name in ("Normal", "LogNormal") and not dist.restricted and str(q.support) == str(latent.support):
+            if dist.family.name in ("Normal", "LogNormal") and not dist.restricted and _same_transform(q.support, latent.support):
                 zero = zeros(*latent.shape)
                 block.moments[latent.leaf] = Moments(dist.p.loc + zero, dist.p.scale**2 + zero)
             context.draws[latent.leaf] = block.draws[latent.leaf]
             blocks.append(block)
         return blocks
+
+
+def _same_transform(first, second) -> bool:
+    """Do two supports have the same unconstrained space? `positive` and `nonnegative` share theirs."""
+    return first.holds(second) and second.holds(first)
 
 
 def _held(dist, stick: bool):

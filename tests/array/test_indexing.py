@@ -19,6 +19,8 @@ g = np.array([2, 0, 0, 1])
 h = np.array([[0, 2], [1, 1]])
 empty = np.zeros((0, 4))
 
+LITERAL = {"step", "reshape", "reshape with -1", "reshape method", "broadcast_to", "broadcast_to more axes"}  # sizes that must be known
+
 CASES = {
     "transpose": (lambda m, x: x.T, X),
     "transpose of three axes": (lambda m, x: x.T, C),
@@ -116,10 +118,17 @@ CASES = {
     "hstack of vectors": (lambda m, x: m.hstack([x, 2 * x]), v),
     "vstack": (lambda m, x, y: m.vstack([x, y[0]]), X, row),
     "vstack of vectors": (lambda m, x: m.vstack([x, 2 * x]), v),
+    "reshape that keeps the first axis": (lambda m, x: m.reshape(x, (x.shape[0], -1)), C),
+    "reshape that keeps the last axis": (lambda m, x: m.reshape(x, (-1, x.shape[-1])), C),
+    "integer array and integer, parted": (lambda m, x, i: x[i, :, 1], C, np.array([0, 2])),
+    "integer and integer array, parted": (lambda m, x, i: x[1, :, i], C, np.array([0, 2])),
+    "integer arrays, parted": (lambda m, x, i: x[i, :, i], C, np.array([0, 2])),
+    "integer arrays parted by a new axis": (lambda m, x, i: x[i, None, i], X, np.array([0, 2])),
+    "negative integers": (lambda m, x: x[[0, -1, -2]], X),
+    "a list of integers": (lambda m, x: x[:, [1, 1, 0]], X),
     "cumsum": (lambda m, x: m.cumsum(x, axis=0), X),
     "cumsum of the last axis": (lambda m, x: m.cumsum(x, axis=-1), C),
     "cumsum of a vector": (lambda m, x: m.cumsum(x), v),
-    "cumsum of all": (lambda m, x: m.cumsum(x), X),
     "cumsum of integers": (lambda m, x: m.cumsum(x), g),
 }
 
@@ -127,7 +136,12 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_as_numpy(agrees, name):
     case, *arrays = CASES[name]
-    agrees(case, *arrays)
+    agrees(case, *arrays, named=name not in LITERAL)
+
+
+def test_cumsum_of_all(agrees):
+    agrees(lambda m, x: np.cumsum(x), X)
+    agrees(lambda m, x: m.cumsum(m.ravel(x)), X)
 
 
 def test_symbolic_bounds(value):

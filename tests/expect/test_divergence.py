@@ -84,7 +84,9 @@ def test_kl_of_discrete_families():
 def test_kl_of_vectors():
     a, b, m = spd(3), spd(3), RNG.normal(size=3)
     diff = m - 0.5
-    truth = 0.5 * (np.trace(np.linalg.solve(b, a)) + diff @ np.linalg.solve(b, diff) - 3 + np.linalg.slogdet(b)[1] - np.linalg.slogdet(a)[1])
+    truth = 0.5 * (
+        np.trace(np.linalg.solve(b, a)) + diff @ np.linalg.solve(b, diff) - 3 + np.linalg.slogdet(b)[1] - np.linalg.slogdet(a)[1]
+    )
     forms = lambda x: ({"covariance": x}, {"scale_tril": np.linalg.cholesky(x)})  # noqa: E731
     for q, p in itertools.product(forms(a), forms(b)):
         assert np.isclose(value(kl(n.MvNormal.dist(m, **q), n.MvNormal.dist(np.full(3, 0.5), **p))), truth)

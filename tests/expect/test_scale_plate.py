@@ -77,7 +77,11 @@ def numbers(leaf, rng):
         return rng.integers(0, 2, size=shape).astype(float) if leaf.support == s.boolean else np.abs(rng.normal(size=shape)) + 0.1
     if leaf.support is not None and not leaf.support.is_identity:
         raw = rng.normal(size=[dim.size(SIZES) for dim in leaf.support.unconstrained_shape(leaf.shape)])
-        return np.tril(raw, -1) + np.exp(np.tril(raw) * np.eye(raw.shape[-1])) * np.eye(raw.shape[-1]) if leaf.support.redundant else np.exp(raw)
+        return (
+            np.tril(raw, -1) + np.exp(np.tril(raw) * np.eye(raw.shape[-1])) * np.eye(raw.shape[-1])
+            if leaf.support.redundant
+            else np.exp(raw)
+        )
     return rng.normal(size=shape)
 
 

@@ -40,7 +40,11 @@ CASES = {  # name: (distribution, SciPy's, values)
     "HalfNormal": (n.HalfNormal.dist(B), st.halfnorm(scale=B), RNG.gamma(2, size=5)),
     "LogNormal": (n.LogNormal.dist(A, 0.6), st.lognorm(0.6, scale=np.exp(A)), RNG.gamma(2, size=5)),
     "MvNormal": (n.MvNormal.dist([1.0, 2.0, 3.0], covariance=COV), st.multivariate_normal([1, 2, 3], COV), RNG.normal(size=(5, 3))),
-    "MvNormal tril": (n.MvNormal.dist(0, scale_tril=np.linalg.cholesky(COV)), st.multivariate_normal(np.zeros(3), COV), RNG.normal(size=(5, 3))),
+    "MvNormal tril": (
+        n.MvNormal.dist(0, scale_tril=np.linalg.cholesky(COV)),
+        st.multivariate_normal(np.zeros(3), COV),
+        RNG.normal(size=(5, 3)),
+    ),
     "Uniform": (c.Uniform.dist(-1, 3), st.uniform(-1, 4), RNG.uniform(-1, 3, size=5)),
     "Exponential": (c.Exponential.dist(rate=B), st.expon(scale=1 / B), RNG.gamma(2, size=5)),
     "Exponential scale": (c.Exponential.dist(scale=B), st.expon(scale=B), RNG.gamma(2, size=5)),
@@ -194,6 +198,12 @@ def test_outside_the_support_is_minus_infinity():
     assert np.array_equal(np.isinf(value(c.Uniform.dist(0, 1).logp(x), {x: np.array([-1.0, 0.5, 2.0])})), [True, False, True])
     inside = c.Exponential.dist().logp(param("s", 3, support=s.positive))
     assert "where" not in repr(inside) and "select" not in repr(inside)
+
+
+def test_zero_is_data_of_an_exponential_but_not_of_a_gamma():
+    zero = np.array([0.0, 1.0])
+    assert c.Exponential.dist().support.contains(zero) and n.HalfNormal.dist().support.contains(zero)
+    assert not c.Gamma.dist(2, rate=1).support.contains(zero)
 
 
 def test_truncated_normal():

@@ -10,6 +10,7 @@ import scipy.stats as st
 
 from symvi.array.expression import array_of
 from symvi.array.leaves import data, param
+from symvi.array.substitution import rename
 from symvi.errors import DataError, ModelError, NameClashError, SymviWarning
 from symvi.expr.dims import dims
 from symvi.oracle.interpreter import evaluate_one
@@ -123,6 +124,15 @@ def test_roots_are_variables():
         Model(data("X", N) * 2)
     with pytest.raises(ModelError, match="at least one"):
         Model()
+
+
+def test_a_renamed_block_has_variables_of_its_own():
+    model = hierarchy()
+    y = model.variables["y"]
+    copy = Model(rename(y, prefix="b."))
+    assert list(copy.variables) == ["b.mu", "b.tau", "b.z", "b.y"] and list(copy.data) == ["sigma"]
+    assert not {v.leaf for v in copy.variables.values()} & {v.leaf for v in model.variables.values()}
+    Model(y, *copy.roots)
 
 
 def test_observed_variables_have_one_data_twin():

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from symvi.array.expression import array_of, as_expr
+from symvi.array.expression import array_of, as_expr, leaf_expr
 from symvi.calculus.reverse import gradients
 from symvi.expr.build import tensor
 from symvi.expr.labels import canonical_axes
-from symvi.fit.function import output_of
-from symvi.fit.leaves import unique_names
-from symvi.fit.pipeline import Request, lower_request
+from symvi.fit.function import bind, output_of
+from symvi.fit.leaves import Sizes, bind_array, collect_leaves, unique_names
+from symvi.fit.pipeline import Request, compile_request, lower_request
 from symvi.oracle.emitted import run_emitted
 from symvi.oracle.interpreter import evaluate
 from symvi.oracle.random_inputs import random_values
+from symvi.runtime import cache_directory
 from symvi.targets.cpu.module import Module, emit
 
 
@@ -31,33 +32,61 @@ class Emitted:
     names: dict = field(default_factory=dict)
 
 
-def emit_model(outputs, wrt=(), dtype: str = "float64", name: str = "model") -> Emitted:
-    """The module of some expressions, and of the gradient of the first one."""
+def request_of(outputs, wrt, dtype: str, name: str = "model") -> Request:
+    """The outputs value_0, value_1, ... and the gradient of the first by the variables that occur in it."""
     outputs = [as_expr(output) for output in outputs]
     request = Request([output_of(f"value_{k}", output) for k, output in enumerate(outputs)], name=name, dtype=dtype)
     request.gradients = [array_of(variable) for variable in wrt if variable.leaf in request.leaves]
+    return request
+
+
+def inputs_for(request: Request, sizes, rng, dtype: str, values=None) -> dict:
+    """Random values of the leaves, on numbers that the dtype has exactly; arrays that stand in the model keep their value."""
+    given = random_values([output.term for output in request.outputs], sizes, rng)
+    given.update({leaf: leaf.attributes["value"] for leaf in given if leaf.role in ("anonymous", "shared")})
+    given.update({variable.leaf: np.asarray(value) for variable, value in (values or {}).items()})
+    if dtype == "float32":
+        given = {leaf: np.float32(v).astype(float) if leaf.kind == "f" else v for leaf, v in given.items()}
+    return given
+
+
+def emit_model(outputs, wrt=(), dtype: str = "float64", name: str = "model") -> Emitted:
+    """The module of some expressions, and of the gradient of the first one."""
+    request = request_of(outputs, wrt, dtype, name)
     names = unique_names(request.leaves)
     _, plan = lower_request(request)
     numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
     return Emitted(emit(plan, name, f"{name}.", names, numbers, dtype, "symvi_helpers_0"), plan, request, list(wrt), names)
 
 
-def expected_of(emitted: Emitted, values, sizes) -> list[np.ndarray]:
+def expected_of(request: Request, values, sizes) -> list[np.ndarray]:
     """What the interpreter says of the expressions as the user wrote them."""
-    nodes = [tensor(output.term, output.axes) for output in emitted.request.outputs]
-    if emitted.request.gradients:
-        terms = gradients(emitted.request.outputs[0].term, emitted.request.gradients)
-        nodes += [tensor(term, canonical_axes(array.shape)) for term, array in zip(terms, emitted.request.gradients, strict=True)]
+    nodes = [tensor(output.term, output.axes) for output in request.outputs]
+    if request.gradients:
+        terms = gradients(request.outputs[0].term, request.gradients)
+        nodes += [tensor(term, canonical_axes(array.shape)) for term, array in zip(terms, request.gradients, strict=True)]
     return evaluate(nodes, values, sizes)
 
 
-def agree(emitted: Emitted, found: dict, values, sizes, tolerance: float) -> None:
+def agree(request: Request, found: dict, values, sizes, dtype: str, tolerance: float | None = None) -> None:
     """Compare every output, in the order of the request."""
-    expected = expected_of(emitted, values, sizes)
+    expected = expected_of(request, values, sizes)
+    tolerance = tolerance or (1e-9 if dtype == "float64" else 2e-4)
     assert len(found) == len(expected)
     for (label, got), want in zip(found.items(), expected, strict=True):
         scale = max(1.0, float(np.abs(want[np.isfinite(want)]).max(initial=0.0))) if want.dtype.kind == "f" else 1.0
         np.testing.assert_allclose(np.asarray(got, dtype=want.dtype), want, rtol=tolerance, atol=tolerance * scale, err_msg=f"{label} with {sizes}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cold_cache(tmp_path_factory):
+    """One empty kernel cache for the tests of this folder."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SYMVI_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+    cache_directory.reset()
+    yield
+    patch.undo()
+    cache_directory.reset()
 
 
 @pytest.fixture
@@ -68,13 +97,32 @@ def check_emitted():
         emitted = emit_model(outputs, wrt, dtype)
         rng = np.random.default_rng(seed)
         for chosen in [sizes] if isinstance(sizes, dict) else sizes:
-            given = random_values([output.term for output in emitted.request.outputs], chosen, rng)
-            given.update({variable.leaf: np.asarray(value) for variable, value in (values or {}).items()})
-            if dtype == "float32":
-                given = {leaf: np.float32(v).astype(float) if leaf.kind == "f" else v for leaf, v in given.items()}
+            given = inputs_for(emitted.request, chosen, rng, dtype, values)
             inputs = {emitted.names[leaf]: value for leaf, value in given.items()}
             found = run_emitted(emitted.module.source, emitted.module.manifest, inputs, chosen, block)
-            agree(emitted, found, given, chosen, tolerance or (1e-9 if dtype == "float64" else 2e-4))
+            agree(emitted.request, found, given, chosen, dtype, tolerance)
         return emitted
+
+    return check
+
+
+@pytest.fixture
+def check_compiled():
+    """Compile a model and compare it with the interpreter; noise is an output, so that both see the same."""
+
+    def check(outputs, wrt=(), sizes=(), dtype="float64", values=None, tolerance=None, seed=0, name="model"):
+        noise = [leaf for leaf in collect_leaves([as_expr(output).term for output in outputs]) if leaf.role == "noise"]
+        request = request_of([*outputs, *(leaf_expr(leaf) for leaf in noise)], wrt, dtype, name)
+        result = compile_request(request)
+        rng = np.random.default_rng(seed)
+        for chosen in [sizes] if isinstance(sizes, dict) else sizes:
+            given = inputs_for(request, chosen, rng, dtype, values)
+            known, real = Sizes(chosen), np.dtype(dtype)
+            arrays = {number: bind_array(leaf, given[leaf], real) for number, leaf in enumerate(result.leaves) if leaf.role != "noise"}
+            binding = bind(result.compiled, result.leaves, arrays, known)
+            assert binding.run(seed=3, step=1) == 0
+            given.update({leaf: binding.outputs[f"value_{len(outputs) + k}"].astype(float) for k, leaf in enumerate(noise)})
+            agree(request, binding.outputs, given, chosen, dtype, tolerance)
+        return result
 
     return check

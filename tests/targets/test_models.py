@@ -287,7 +287,7 @@ def batched_matrices():
     J, D = sv.dims("J D")
     A, b = sv.param("A", J, D, D, init=np.zeros((1, 2, 2))), sv.data("b", J, D)
     K = A @ sv.swapaxes(A, 1, 2) + sv.eye(D)
-    x = sv.linalg.solve(K, b)
+    x = sv.linalg.solve(K, b[:, :, None])[:, :, 0]
     return [sv.sum(sv.sum(x * b, axis=1) + sv.linalg.logdet(K)), sv.linalg.inv(K)], [A]
 
 
@@ -385,7 +385,7 @@ def taken():
     N, D = dims()
     X, w = sv.data("X", N + 3, D + 2), sv.param("w", D + 2)
     eta = X[1:-1] @ w
-    return [sv.sum(eta**2) + sv.sum(sv.take(w, np.array([1, 0, 1])) ** 3) + sv.sum(X[:, 1] * X[:, 0]) * w[0], X[::2], w[-1] * X[0]], [w]
+    return [sv.sum(eta**2) + sv.sum(sv.take(w, np.array([1, 0, 1])) ** 3) + sv.sum(X[:, 1] * X[:, 0]) * w[0], w[-1] * X[0]], [w]
 
 
 # --------------------------------------------------------------------------------------------------------------- reductions
@@ -524,3 +524,31 @@ def all_sizes(names=("N", "D", "J", "I", "T", "K", "S", "H", "Q", "G", "M")):
 def test_emitted(name, check_emitted):
     outputs, parameters, values = build(name)
     check_emitted(outputs, parameters, all_sizes(), values=values)
+
+
+def test_emitted_in_float32(check_emitted):
+    for name in ("logistic", "mixture", "groups", "gaussian_process", "local_latents", "integer_and_boolean_data", "joined_arrays"):
+        outputs, parameters, values = build(name)
+        emitted = check_emitted(outputs, parameters, all_sizes(), dtype="float32", values=values, tolerance=2e-3)
+        assert "real64" not in emitted.module.source and "reals64" not in emitted.module.source
+
+
+COMPILED = [
+    "logistic_with_particles", "mixture", "softmax_regression", "noisy_group_effects", "two_plates", "local_latents", "noise_of_every_kind",
+    "deep_kernel", "general_matrix", "batched_matrices", "cholesky_factor", "stochastic_volatility", "joined_arrays", "cumulative_sums",
+    "reductions_over_the_plate", "softmax_over_the_plate", "integer_and_boolean_data", "special_functions",
+]  # fmt: skip
+LARGER = {"N": 300, "D": 3, "J": 140, "I": 5, "T": 260, "K": 3, "S": 2, "H": 2, "Q": 2, "G": 2, "M": 3}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled(name, check_compiled):
+    outputs, parameters, values = build(name)
+    cases = all_sizes()
+    check_compiled(outputs, parameters, [cases[0], cases[1], cases[4], LARGER], values=values, name=name)
+
+
+@pytest.mark.parametrize("name", ["mixture", "local_latents"])
+def test_compiled_in_float32(name, check_compiled):
+    outputs, parameters, values = build(name)
+    check_compiled(outputs, parameters, [all_sizes()[4], LARGER], dtype="float32", values=values, name=name, tolerance=2e-3)

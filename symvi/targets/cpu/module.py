@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from symvi.expr.dims import Dim, SizeName
 from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
-from symvi.expr.nodes import Input, Node, postorder
+from symvi.expr.nodes import Input, Size, Term, postorder
 from symvi.expr.printing import text
 from symvi.expr.provenance import site_of
 from symvi.loops.ast import Expression, Extent, Function, Statement
@@ -24,6 +24,11 @@ from symvi.plan.regions import Buffer, DrawCall, OperatorCall, Plan, Region
 from symvi.targets.cpu.printer import Printer
 
 __all__ = ["Module", "emit"]
+
+RESERVED = (
+    "np", "cfunc", "table", "real", "BLOCK", "KERNEL", "PASS", "STEPS", "MANIFEST", "draw_rows", "log1p_of_exp", "smallest", "largest",
+    "reals64", "reals32", "integers", "booleans", "real64", "real32", "integer", "boolean",
+)  # fmt: skip
 
 
 @dataclass
@@ -44,17 +49,28 @@ class _Emitter:
     def __init__(self, plan: Plan, name: str, title: str, leaf_names, leaf_numbers, dtype: str, helper_module: str):
         self.plan, self.name, self.title, self.dtype, self.helper_module = plan, name, title, dtype, helper_module
         self.leaf_names, self.leaf_numbers = leaf_names, leaf_numbers
-        self.names = Names((*leaf_names.values(), *(output.name for output in plan.outputs)))
-        self.names.learn_hints(postorder([output.term for output in plan.outputs]))
-        self.tiles: list[tuple[Buffer, int]] = []
+        self.names = Names(RESERVED)
+        self.size_names: dict[str, str] = {}
+        self.tiles: dict[tuple[Term, tuple[Label, ...]], Buffer] = {}
         self._name_buffers()
 
     # -- names and slots ---------------------------------------------------------------------------------------
     def _name_buffers(self) -> None:
+        """Results and the user's leaves first, then sizes, then the variables of the user's lines, then the rest."""
+        results = {buffer.name for buffer in self.plan.buffers if buffer.role == "output"}
+        for buffer in self.plan.buffers:
+            if buffer.role == "output":
+                buffer.public, buffer.name = buffer.name, self.names.unique(buffer.name)
         for buffer in self.plan.buffers:
             if isinstance(buffer.node, Input):
-                buffer.name = self.leaf_names[buffer.node.leaf]
+                wanted = self.leaf_names[buffer.node.leaf]
+                buffer.name = self.names.unique(wanted)
+                buffer.public = buffer.name if wanted in results else wanted
                 self.names.of_node[buffer.node] = buffer.name
+        for size in sorted({size.name for dim in self._dims() for size in dim.names if size.known is None}):
+            self.size_names[size] = self.names.unique(size)
+            self.names.taken.add(f"size_{self.size_names[size]}")
+        self.names.learn_hints(postorder([output.term for output in self.plan.outputs]))
         for buffer in self.plan.buffers:
             if not buffer.name:
                 buffer.name = self._scratch_name(buffer)
@@ -78,16 +94,28 @@ class _Emitter:
         return sorted(found)
 
     def all_buffers(self) -> list[Buffer]:
-        return [*self.plan.buffers, *(tile for tile, _ in self.tiles)]
+        return [*self.plan.buffers, *self.tiles.values()]
+
+    def _dims(self) -> Iterable[Dim]:
+        """Every dim that the program may mention: of arrays, loops and sizes."""
+        for node in postorder([output.term for output in self.plan.outputs]):
+            yield from (axis.dim for axis in node.labels) if node.is_term else node.shape
+            yield from (label.dim for label in getattr(node, "bound", ()))
+            if isinstance(node, Size):
+                yield node.dim
+        for output in self.plan.outputs:
+            yield from (axis.dim for axis in output.axes)
 
     def _new_tile(self, region: Region):
-        def make(node: Node, axes: tuple[Label, ...], kind: str) -> Buffer:
-            name = self.names.for_node(node)
-            if any(buffer.name == name for buffer in self.all_buffers()):
-                name = self.names.unique(name)
-            buffer = Buffer(name, axes, "tile" if region.plate in axes else "temporary", kind, node)
-            self.tiles.append((buffer, len(axes) - 1 if region.plate in axes else -1))
-            return buffer
+        """Scratch of one function. A value that several functions compute again has one tile."""
+
+        def make(term: Term, axes: tuple[Label, ...]) -> Buffer:
+            if (term, axes) not in self.tiles:
+                name = self.names.for_node(term)
+                if any(buffer.name == name for buffer in self.all_buffers()):
+                    name = self.names.unique(name)
+                self.tiles[term, axes] = Buffer(name, axes, "tile" if region.plate in axes else "temporary", term.kind, term)
+            return self.tiles[term, axes]
 
         return make
 
@@ -148,17 +176,16 @@ class _Emitter:
         return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")"
 
     def block_axis(self, buffer: Buffer) -> int:
-        for tile, axis in self.tiles:
-            if tile is buffer:
-                return axis
+        if buffer.role == "tile":
+            return len(buffer.axes) - 1
         for draw, _ in self.plan.block_draws.values():
             if draw is buffer:
                 return next(k for k, axis in enumerate(buffer.axes) if axis in self.plan.plates)
         return -1
 
     def _function(self, function: Function) -> str:
-        extents = {Dim({(SizeName(name),): 1}): name for name in self.sizes}
-        full = {Dim({(SizeName(name),): 1}): f"size_{name}" for name in self.sizes}
+        extents = {Dim({(SizeName(size),): 1}): self.size_names[size] for size in self.sizes}
+        full = {Dim({(SizeName(size),): 1}): f"size_{self.size_names[size]}" for size in self.sizes}
         printer = Printer(self.dtype, extents, full, self.draw_slots)
         body = printer.statements(function.body, 1)
         header = [printer.line(0, "@cfunc(KERNEL, **PASS)"), f"def {function.name}(n0, n1, table):"]
@@ -166,14 +193,17 @@ class _Emitter:
         header += [f'    """{doc[0]}' + ('"""' if len(doc) == 1 else "")] + [f"    {line}" for line in doc[1:]]
         if len(doc) > 1:
             header[-1] += '"""'
-        views, used = [], []
+        views = []
         assigned = _assigned(function.body)
         for buffer in dict.fromkeys(function.arrays):
             views.append(self._view(buffer, printer, buffer.name in assigned))
-        used = {name for name in self.sizes if any(_mentions(line, name) for line in (*body, *views))}
-        used_full = [name for name in self.sizes if any(_mentions(line, f"size_{name}") for line in body)]
-        lines = [f"    {name} = table[{self.extent_slot[name]}]" for name in self.sizes if name in used]
-        lines += [f"    size_{name} = table[{self.full_slot[name]}]" for name in used_full]
+        lines = []
+        for size in self.sizes:
+            name = self.size_names[size]
+            if any(_mentions(line, name) for line in (*body, *views)):
+                lines.append(f"    {name} = table[{self.extent_slot[size]}]")
+            if any(_mentions(line, f"size_{name}") for line in body):
+                lines.append(f"    size_{name} = table[{self.full_slot[size]}]")
         self.used_functions = getattr(self, "used_functions", set()) | printer.functions
         return "\n".join([*header, *lines, *views, *body, "    return 0"])
 
@@ -229,7 +259,7 @@ class _Emitter:
             "buffers": [self._buffer_entry(buffer) for buffer in self.all_buffers()],
             "steps": [self._step_entry(step) for step in self.plan.steps],
             "block_draws": [
-                [self.draw_slots[buffer.name], buffer.name, buffer.node.leaf.noise_kind, site, self.block_axis(buffer)]
+                [self.draw_slots[buffer.name], buffer.public or buffer.name, buffer.node.leaf.noise_kind, site, self.block_axis(buffer)]
                 for buffer, site in self.plan.block_draws.values()
             ],
             "plates": [_dim_entry(label.dim) for label in self.plan.plates],
@@ -237,7 +267,7 @@ class _Emitter:
 
     def _buffer_entry(self, buffer: Buffer) -> dict:
         entry = {
-            "name": buffer.name, "slot": self.slots[buffer.name], "role": buffer.role, "kind": buffer.kind,
+            "name": buffer.public or buffer.name, "slot": self.slots[buffer.name], "role": buffer.role, "kind": buffer.kind,
             "dims": [_dim_entry(dim) for dim in buffer.dims], "block": self.block_axis(buffer),
         }  # fmt: skip
         if isinstance(buffer.node, Input):
@@ -248,9 +278,9 @@ class _Emitter:
         if isinstance(step, Region):
             return {"function": self.function_of[step].name, "plate": _dim_entry(step.plate.dim) if step.plate is not None else None}
         if isinstance(step, DrawCall):
-            return {"draw": step.buffer.node.leaf.noise_kind, "buffer": step.buffer.name, "site": step.site, "row_axis": self._row_axis(step.buffer)}
+            return {"draw": step.buffer.node.leaf.noise_kind, "buffer": step.buffer.public or step.buffer.name, "site": step.site, "row_axis": self._row_axis(step.buffer)}
         return {
-            "operator": step.helper, "buffers": [buffer.name for buffer in step.buffers], "batch": [_dim_entry(dim) for dim in step.batch],
+            "operator": step.helper, "buffers": [buffer.public or buffer.name for buffer in step.buffers], "batch": [_dim_entry(dim) for dim in step.batch],
             "order": _dim_entry(step.order), "columns": _dim_entry(step.columns),
             "flag": _dim_entry(step.flag) if isinstance(step.flag, Dim) else int(step.flag),
             "about": text(step.node.children[0], 60), "site": str(site_of(step.node) or ""),

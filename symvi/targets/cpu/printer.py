@@ -58,6 +58,9 @@ class Printer:
         value = node.value
         if node.kind == "b":
             return str(bool(value)), ATOM
+        if node.kind == "i" and value in (float("inf"), float("-inf")):
+            self.functions.add("largest" if value > 0 else "smallest")
+            return ("largest" if value > 0 else "smallest"), ATOM
         if node.kind == "i":
             return str(int(value)), ATOM if value >= 0 else UNARY
         number = float(value)
