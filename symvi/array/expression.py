@@ -371,6 +371,11 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, (Expr, Dim, numbers.Number, list, tuple)) or hasattr(value, "__array__")
 
 
+def truth(term: Term) -> Term:
+    """A term as a condition: numbers hold where they are not 0."""
+    return term if term.kind == "b" else scalar.not_equal(term, 0)
+
+
 def as_integer(term: Term) -> Term:
     """A boolean term as 0 or 1; any other as it is."""
     return scalar.where(term, 1, 0) if term.kind == "b" else term
@@ -381,6 +386,18 @@ def power(base: Term, exponent: Term) -> Term:
     return scalar.power(base, exponent)
 
 
+def _of_booleans(symbol: str, function):
+    """NumPy's & | ^ ~ work on the bits of integers; here they are logical, so they take booleans only."""
+
+    def checked(*terms: Term) -> Term:
+        if any(term.kind != "b" for term in terms):
+            shown = f" {symbol} ".join(map(text, terms)) if len(terms) > 1 else f"{symbol}{text(terms[0])}"
+            raise mistake(f"`{shown}` takes boolean expressions, such as x > 0", ExpressionError)
+        return function(*terms)
+
+    return checked
+
+
 for _name, _symbol, _function in [
     ("add", "+", lambda a, b: a + b),
     ("sub", "-", lambda a, b: a - b),
@@ -389,9 +406,9 @@ for _name, _symbol, _function in [
     ("pow", "**", power),
     ("floordiv", "//", scalar.floor_divide),
     ("mod", "%", scalar.remainder),
-    ("and", "&", scalar.logical_and),
-    ("or", "|", scalar.logical_or),
-    ("xor", "^", scalar.not_equal),
+    ("and", "&", _of_booleans("&", scalar.logical_and)),
+    ("or", "|", _of_booleans("|", scalar.logical_or)),
+    ("xor", "^", _of_booleans("^", scalar.not_equal)),
 ]:
     _wrapped = (lambda f: lambda a, b: f(a, b))(_function)
     _forward, _backward = _operator(_symbol, _wrapped)
@@ -404,7 +421,7 @@ for _name, _function in [("lt", scalar.less), ("le", scalar.less_equal), ("gt", 
 Expr.__neg__ = lambda self: Expr(-self.term, self.axes, self.shape)
 Expr.__pos__ = lambda self: self
 Expr.__abs__ = lambda self: elementwise(scalar.absolute, self)
-Expr.__invert__ = lambda self: elementwise(scalar.logical_not, self)
+Expr.__invert__ = lambda self: elementwise(_of_booleans("~", scalar.logical_not), self)
 
 
 def dims_of(values: Sequence[Any]) -> tuple[Dim, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symvi.array.expression import Expr, as_expr, elementwise, mistake
+from symvi.array.expression import Expr, as_expr, elementwise, mistake, truth
 from symvi.atoms import elementwise as scalar
 from symvi.errors import ExpressionError
 from symvi.expr import build
@@ -13,9 +13,9 @@ from symvi.expr.nodes import Term
 __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "clip", "cos", "cosh", "digamma",
     "divide", "equal", "erf", "erfc", "exp", "expit", "expm1", "floor", "gammaln", "greater", "greater_equal", "isnan", "less", "less_equal",
-    "log", "log10", "log1mexp", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or", "logit",
+    "log", "log10", "log1mexp", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
     "maximum", "minimum", "multiply", "ndtr", "ndtri", "negative", "not_equal", "pi", "power", "reciprocal", "sigmoid", "sign", "sin", "sinh",
-    "softplus", "sqrt", "square", "subtract", "tan", "tanh", "trigamma", "where", "xlog1py", "xlogy", "betaln", "log1mexp", "stop_gradient",
+    "softplus", "sqrt", "square", "subtract", "tan", "tanh", "trigamma", "where", "xlog1py", "xlogy", "betaln", "stop_gradient",
 ]  # fmt: skip
 
 pi = Expr(scalar.pi, ())
@@ -80,12 +80,37 @@ less = _function("less", "x < y.")
 less_equal = _function("less_equal", "x ≤ y.")
 greater = _function("greater", "x > y.")
 greater_equal = _function("greater_equal", "x ≥ y.")
-logical_and = _function("logical_and", "Both.")
-logical_or = _function("logical_or", "Either.")
-logical_not = _function("logical_not", "Not.")
 isnan = _function("isnan", "Is the value NaN?")
-where = _function("where", "a where the condition holds, else b. The branch that is not taken contributes no gradient, even if it is infinite.")
 expit = sigmoid
+
+
+def where(condition: Any, x: Any, y: Any) -> Expr:
+    """x where the condition holds, else y. The branch that is not taken contributes no gradient, even if it is infinite."""
+    return elementwise(_where, condition, x, y)
+
+
+def _where(condition: Term, x: Term, y: Term) -> Term:
+    return scalar.where(truth(condition), x, y)
+
+
+def logical_and(x: Any, y: Any) -> Expr:
+    """Do both hold? Numbers hold where they are not 0."""
+    return elementwise(lambda a, b: scalar.logical_and(truth(a), truth(b)), x, y)
+
+
+def logical_or(x: Any, y: Any) -> Expr:
+    """Does either hold?"""
+    return elementwise(lambda a, b: scalar.logical_or(truth(a), truth(b)), x, y)
+
+
+def logical_xor(x: Any, y: Any) -> Expr:
+    """Does exactly one hold?"""
+    return elementwise(lambda a, b: scalar.not_equal(truth(a), truth(b)), x, y)
+
+
+def logical_not(x: Any) -> Expr:
+    """Does it not hold?"""
+    return elementwise(lambda a: scalar.logical_not(truth(a)), x)
 
 
 def log_sigmoid(x: Any) -> Expr:

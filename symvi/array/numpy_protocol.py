@@ -16,8 +16,8 @@ __all__ = ["UFUNCS", "FUNCTIONS"]
 UFUNCS = {
     **{name: getattr(functions, name) for name in functions.__all__ if isinstance(getattr(np, name, None), np.ufunc)},
     "true_divide": functions.divide, "positive": lambda x: as_expr(x), "conjugate": lambda x: as_expr(x), "fabs": functions.abs,
-    "float_power": functions.power, "bitwise_and": functions.logical_and, "bitwise_or": functions.logical_or, "invert": functions.logical_not,
-    "bitwise_xor": functions.not_equal, "logical_xor": functions.not_equal, "floor_divide": lambda x, y: as_expr(x) // y,
+    "float_power": functions.power, "bitwise_and": lambda x, y: as_expr(x) & y, "bitwise_or": lambda x, y: as_expr(x) | y, "invert": lambda x: ~as_expr(x),
+    "bitwise_xor": lambda x, y: as_expr(x) ^ y, "floor_divide": lambda x, y: as_expr(x) // y,
     "remainder": lambda x, y: as_expr(x) % y, "matmul": products.matmul, "fmax": functions.maximum, "fmin": functions.minimum,
 }  # fmt: skip
 

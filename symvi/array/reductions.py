@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from symvi.array.axes import moveaxis, one_axis
-from symvi.array.expression import Expr, array_of, as_expr, as_integer, from_term
+from symvi.array.expression import Expr, array_of, as_expr, as_integer, from_term, truth
 from symvi.array.functions import exp, log, sqrt, where
-from symvi.atoms import elementwise as scalar
 from symvi.atoms import joining
 from symvi.atoms.elementwise import as_float
 from symvi.expr import build
@@ -61,11 +60,6 @@ def mean(x: Any, axis: AxisArgument = None, keepdims: bool = False) -> Expr:
     return sum(x, positions, keepdims) / as_expr(_count(x, positions))
 
 
-def _truth(term: Term) -> Term:
-    """Numbers hold where they are not 0."""
-    return term if term.kind == "b" else scalar.not_equal(term, 0)
-
-
 def _reduction(operation: str, documentation: str, before=lambda term: term):
     def reduction(x: Any, axis: AxisArgument = None, keepdims: bool = False) -> Expr:
         x = as_expr(x)
@@ -80,8 +74,8 @@ def _reduction(operation: str, documentation: str, before=lambda term: term):
 max = amax = _reduction("max", "Largest value over axes.")  # noqa: A001
 min = amin = _reduction("min", "Smallest value over axes.")  # noqa: A001
 prod = _reduction("prod", "Product over axes.", as_integer)
-any = _reduction("any", "True where any value holds.", _truth)  # noqa: A001
-all = _reduction("all", "True where all values hold.", _truth)  # noqa: A001
+any = _reduction("any", "True where any value holds.", truth)  # noqa: A001
+all = _reduction("all", "True where all values hold.", truth)  # noqa: A001
 _logsumexp = _reduction("logsumexp", "log Σ e^x over axes, without overflow.")
 
 

@@ -45,6 +45,8 @@ class ReadBounds:
         for node in postorder(roots):
             if isinstance(node, Term):
                 for label in node.labels:
+                    if not isinstance(node, Iota) and isinstance(self.dims.get(label.dim, node), Iota):
+                        self.dims[label.dim] = node  # a better witness than the bare index
                     self.dims.setdefault(label.dim, node)
             if isinstance(node, Size):
                 self.dims.setdefault(node.dim, node)

@@ -77,18 +77,18 @@ class Sizes:
         if not unknown:
             expected = dim.size(self.values)
             if expected != length:
-                origin = "; ".join(f"{name.name} is {self.values[name.name]} by {self.source[name.name]}" for name in dim.names if name.known is None)
+                origin = " and ".join(f"{name.name} is {self.values[name.name]} by {self.source[name.name]}" for name in dim.names if name.known is None)
                 one = f". Only an extent of 1 that is declared broadcasts: sv.data({leaf.name!r}, ..., 1)" if length == 1 else ""
                 raise ShapeError(
-                    f"the array for {leaf.name} with dims {shape_text(leaf.shape)} has the extent {length} where {dim} is {expected}"
-                    f"{f' ({origin})' if origin else ''}{one}{_place(leaf)}"
+                    f"the array for {leaf.name} with dims {shape_text(leaf.shape)} has {length} entries along {dim}, "
+                    f"but {origin or f'{dim} is {expected}'}{one}{_place(leaf)}"
                 )
             return
         if len(unknown) == 1:
             zero = dim.size({**self.values, unknown[0].name: 0})
             slope = dim.size({**self.values, unknown[0].name: 1}) - zero
             if slope and (length - zero) % slope == 0 and (length - zero) // slope >= 0 and all(m.count(unknown[0]) <= 1 for m, _ in dim.terms):
-                self.set(unknown[0].name, (length - zero) // slope, leaf.name)
+                self.set(unknown[0].name, (length - zero) // slope, f"the array for {leaf.name}")
 
     def require(self, dims: Iterable[Dim]) -> None:
         for dim in dims:
@@ -114,7 +114,7 @@ def as_values(values: Mapping[Any, Any], leaves: Sequence[Leaf], what: str = "da
             leaf = by_name.get(key)
             if leaf is None:
                 near = difflib.get_close_matches(key, by_name, 1)
-                hint = f"; did you mean {near[0]!r}{_place(by_name[near[0]])}?" if near else f" (names: {', '.join(sorted(by_name))})"
+                hint = f"; did you mean {near[0]!r}?{_place(by_name[near[0]])}" if near else f" (names: {', '.join(sorted(by_name))})"
                 raise DataError(f"{what} has the name {key!r}, which does not occur{hint}")
         else:
             raise DataError(f"a key of {what} is a leaf or its name, not {key!r}")
@@ -158,7 +158,7 @@ def check_index(leaf: Leaf, array: np.ndarray, size: int, dim: Dim | None = None
     if bad.any():
         index = tuple(np.argwhere(bad)[0])
         raise DataError(
-            f"{leaf.name} indexes {dim or leaf.index_of} of size {size}; the value {array[index]}{_index_text(index)} lies outside "
+            f"{leaf.name} indexes {leaf.index_of if dim is None else dim} of size {size}; the value {array[index]}{_index_text(index)} lies outside "
             f"0..{size - 1}{_place(leaf)}"
         )
 

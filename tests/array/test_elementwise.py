@@ -221,3 +221,10 @@ def test_astype(value):
         found = value(expression, values)
         assert expression.kind == expected.dtype.kind
         np.testing.assert_array_equal(found, expected)
+
+
+def test_conditions_may_be_numbers(agrees):
+    agrees(lambda m, k, x: m.where(k, x, 0.0), i, X)
+    agrees(lambda m, k, x: m.logical_and(k, x), i, X)
+    agrees(lambda m, k, x: m.logical_xor(k, x > 0), i, X)
+    agrees(lambda m, k: m.logical_not(k), i)
