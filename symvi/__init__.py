@@ -18,7 +18,7 @@ from symvi.array.functions import *  # noqa: F403
 from symvi.array.functions import stop_gradient, surrogate
 from symvi.array.indexing import *  # noqa: F403
 from symvi.array.leaves import IndexOf, data, index, noise, param, shared
-from symvi.array.linalg import assume
+from symvi.array.assumptions import assume, lower, psd, symmetric
 from symvi.array.products import *  # noqa: F403
 from symvi.array.reductions import *  # noqa: F403
 from symvi.array.substitution import rename

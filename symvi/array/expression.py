@@ -428,4 +428,7 @@ def dims_of(values: Sequence[Any]) -> tuple[Dim, ...]:
     """A shape from dims and integers, possibly one tuple of them."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = values[0]
+    for value in values:
+        if not isinstance(value, Dim) and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0):
+            raise mistake(f"a dim is a symvi dim (sv.dim, sv.dims) or an integer that is not negative, not {value!r}")
     return tuple(as_dim(value) for value in values)

@@ -6,11 +6,12 @@ import linecache
 import os
 import re
 import sys
+from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-__all__ = ["Site", "here", "record", "site_of", "within", "hint_of", "record_adjoint", "primal_of", "is_derived"]
+__all__ = ["Site", "here", "record", "site_of", "within", "hint_of", "value_names", "replaced", "origins", "record_adjoint", "primal_of", "is_derived"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -27,6 +28,7 @@ class Site(NamedTuple):
 
 _sites: WeakKeyDictionary = WeakKeyDictionary()
 _derived: WeakKeyDictionary = WeakKeyDictionary()  # nodes that a pass made, and the node whose adjoint they are
+_replaced: WeakKeyDictionary = WeakKeyDictionary()  # nodes that a pass put in the place of others, and the latter
 _override: list[Site | None] = []
 
 
@@ -71,9 +73,23 @@ def record_adjoint(adjoint: object, primal: object) -> None:
         _derived[adjoint] = primal
 
 
+def replaced(old: object, new: object) -> None:
+    """Remember that a pass put `new` in the place of `old`: it goes by the same name."""
+    if new is not old and new in _derived and new not in _replaced and old not in origins(new):
+        _replaced[new] = old
+
+
+def origins(node: object) -> list[object]:
+    """The node, what it replaced, what that replaced, ..."""
+    chain = [node]
+    while (node := _replaced.get(node)) is not None and len(chain) < 100:
+        chain.append(node)
+    return chain
+
+
 def primal_of(node: object) -> object | None:
     """The node whose adjoint this is."""
-    return _derived.get(node)
+    return next((_derived[each] for each in origins(node) if _derived.get(each) is not None), None)
 
 
 def is_derived(node: object) -> bool:
@@ -82,6 +98,20 @@ def is_derived(node: object) -> bool:
 
 
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
+
+
+def value_names(order: Iterable[object]) -> dict[object, str]:
+    """{node: variable} for the values that the user's lines assign; `order` lists the nodes of a program, operands first.
+
+    A line makes several nodes; the one that it assigns comes last.
+    """
+    last: dict[Site, object] = {}
+    for node in order:
+        site = _sites.get(node)
+        if site is not None and getattr(node, "is_term", False) and node not in _derived and node.children:
+            last[site] = node
+    names = {node: hint_of(node) for node in last.values()}
+    return {node: name for node, name in names.items() if name}
 
 
 def hint_of(node: object) -> str | None:

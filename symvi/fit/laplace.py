@@ -45,7 +45,7 @@ class LogJoint:
         request.directions = [array_of(leaf_expr(leaf)) for leaf in self.directions]
         request.leaves = [*request.leaves, *self.directions]
         self.result = compile_request(request)
-        self.shapes = [tuple(dim.size(sizes.values) for dim in leaf.array_shape) for leaf in self.parameters]
+        self.shapes = [tuple(dim.size(sizes.values) for dim in leaf.shape) for leaf in self.parameters]
         self.starts = np.cumsum([0] + [int(np.prod(shape)) for shape in self.shapes])
         self.size = int(self.starts[-1])
         self.theta, self.along = np.zeros(self.size), np.zeros(self.size)
@@ -58,20 +58,25 @@ class LogJoint:
         k = self.parameters.index(leaf)
         return flat[self.starts[k] : self.starts[k + 1]].reshape(self.shapes[k])
 
+    @staticmethod
+    def _without_ones(array: np.ndarray, leaf: Leaf) -> np.ndarray:
+        """The array as kernels see it: axes of extent 1 exist only in the user's space."""
+        return array.reshape([n for n, dim in zip(array.shape, leaf.shape, strict=True) if dim != 1])
+
     def _bind(self, arrays: Mapping[Leaf, np.ndarray]) -> None:
         compiled, leaves = self.result.compiled, self.objective.request.leaves
         inputs, outputs = {}, {}
         for number, entry in compiled.inputs.items():
             leaf = leaves[number]
             if leaf in self.parameters:
-                inputs[entry["name"]] = self.part(self.theta, leaf)
+                inputs[entry["name"]] = self._without_ones(self.part(self.theta, leaf), leaf)
             elif leaf in self.directions:
-                inputs[entry["name"]] = self.part(self.along, self.parameters[self.directions.index(leaf)])
+                inputs[entry["name"]] = self._without_ones(self.part(self.along, self.parameters[self.directions.index(leaf)]), leaf)
             elif leaf.role != "noise":
                 inputs[entry["name"]] = arrays[leaf]
         for leaf in self.parameters:
-            outputs[f"g_{leaf.name}"] = self.part(self.gradient, leaf)
-            outputs[f"h_{leaf.name}"] = self.part(self.product, leaf)
+            outputs[f"g_{leaf.name}"] = self._without_ones(self.part(self.gradient, leaf), leaf)
+            outputs[f"h_{leaf.name}"] = self._without_ones(self.part(self.product, leaf), leaf)
         self.binding = Binding(compiled, self.sizes.values, inputs, outputs=outputs)
 
     def run(self, theta: np.ndarray, along: np.ndarray | None = None) -> tuple[float, np.ndarray, np.ndarray]:

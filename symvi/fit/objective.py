@@ -17,6 +17,7 @@ from symvi.expr.printing import text
 from symvi.expr.substitute import substitute
 from symvi.fit.leaves import Sizes, collect_leaves, unique_names
 from symvi.fit.pipeline import Request, Result, compile_request
+from symvi.oracle.interpreter import evaluate
 from symvi.plan.regions import Output
 
 __all__ = ["Objective", "initial_array"]
@@ -103,15 +104,10 @@ class Objective:
 
     def constrain(self, raw: Mapping[Leaf, np.ndarray], sizes: Sizes) -> dict[Leaf, np.ndarray]:
         """Parameters in the user's space from unconstrained values."""
-        from symvi.fit.function import evaluate_many
-
-        plain = {leaf: array for leaf, array in raw.items() if self.raw[leaf] is leaf}
-        others = [leaf for leaf in raw if self.raw[leaf] is not leaf]
-        result = {leaf: array.reshape([d.size(sizes.values) for d in leaf.shape]).copy() for leaf, array in plain.items()}
-        if others:
-            values = evaluate_many([self.values[leaf] for leaf in others], {self.raw[leaf]: raw[leaf] for leaf in others}, sizes)
-            result.update(zip(others, values, strict=True))
-        return {leaf: result[leaf] for leaf in raw}
+        leaves = list(raw)
+        arrays = evaluate([array_of(self.values[leaf]) for leaf in leaves], {self.raw[leaf]: raw[leaf] for leaf in leaves}, sizes=dict(sizes.values))
+        shapes = [[dim.size(sizes.values) for dim in leaf.shape] for leaf in leaves]
+        return {leaf: np.array(array, dtype=float).reshape(shape) for leaf, array, shape in zip(leaves, arrays, shapes, strict=True)}
 
 
 def initial_array(leaf: Leaf, shape: Sequence[int], generator: np.random.Generator, given: Any = None) -> np.ndarray:

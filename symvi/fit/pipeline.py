@@ -103,7 +103,8 @@ def compile_request(request: Request) -> Result:
         _, program = lower_request(request)
         names = unique_names(request.leaves)
         numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
-        module = emit(program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name())
+        originals = [output.term for output in request.outputs]
+        module = emit(program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals)
         path = module_cache.write(key, request.name, module.source, module.manifest)
     helpers.helper_module()
     loaded = module_cache.load(path)

@@ -23,6 +23,7 @@ def cast_operands(roots: Sequence[Node]) -> list[Node]:
                 done[node] = operator(node.atom, [_cast(child, node.kind) for child in children], node.attributes)
             else:
                 done[node] = rebuild(node, children)
+        provenance.replaced(node, done[node])
     return [done[root] for root in roots]
 
 

@@ -30,6 +30,7 @@ def open_reductions(roots: Sequence[Node]) -> list[Node]:
                 done[node] = shifted / where(less(0, total), total, 1.0)
             else:
                 done[node] = rebuild(node, tuple(done[child] for child in node.children))
+        provenance.replaced(node, done[node])
     return [done[root] for root in roots]
 
 

@@ -135,6 +135,7 @@ class _Run:
         return None
 
     def _finish(self, node: Node, result: Node) -> None:
+        provenance.replaced(node, result)
         if self.remembers:
             node.memo[self.key] = None if result is node else result
         else:

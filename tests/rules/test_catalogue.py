@@ -1,9 +1,11 @@
 """Every registered rule is tested by being registered; rules that are wrong in one way or another are caught."""
 
+from fractions import Fraction
+
 import pytest
 
 from symvi.atoms.elementwise import exp, expm1, log, log1p, sigmoid, sin, softplus
-from symvi.expr.build import surrogate, zero
+from symvi.expr.build import constant, surrogate, zero
 from symvi.expr.dims import dim
 from symvi.expr.facts import is_nonnegative
 from symvi.oracle.rule_check import check_rule
@@ -38,6 +40,15 @@ def test_a_wrong_rule_is_caught():
         return log(1 + exp(x)), softplus(-x)
 
     assert "is no identity" in problems("wrong")
+
+
+def test_a_rule_that_is_wrong_in_the_thirtieth_digit_is_caught():
+    @rule(stage="stable")
+    def nearly(x):
+        """log(1 + x) = log1p(x) + 1e-30."""
+        return log(1 + x), log1p(x) + constant(Fraction(1, 10**30))
+
+    assert "is no identity" in problems("nearly")
 
 
 def test_a_rule_with_a_wrong_derivative_is_caught():
