@@ -1,5 +1,6 @@
 """Copies between precisions: float32 kernels train float64 parameters."""
 from numba import njit
+
 from symvi.codegen_templates.operators import OPERATORS
 from symvi.codegen_templates.tables import reals32, reals64
 

@@ -6,10 +6,20 @@ They are written once and compiled for the precision that a kernel asks for: the
 from types import FunctionType
 
 from numba import cfunc, njit
-from symvi.codegen_templates.random_numbers import draw_exponential, draw_normal, draw_rademacher, draw_uniform
+
 from symvi.codegen_templates.linear_algebra import (
-    cholesky, cholesky_inverse, cholesky_logdet, cholesky_solve, lu, lu_inverse, lu_slogdet, lu_solve, solve_lower, solve_lower_transposed,
+    cholesky,
+    cholesky_inverse,
+    cholesky_logdet,
+    cholesky_solve,
+    lu,
+    lu_inverse,
+    lu_slogdet,
+    lu_solve,
+    solve_lower,
+    solve_lower_transposed,
 )
+from symvi.codegen_templates.random_numbers import draw_exponential, draw_normal, draw_rademacher, draw_uniform
 from symvi.codegen_templates.scalar_math import exp
 from symvi.codegen_templates.tables import KERNEL, booleans, integers, integers32, reals32, reals64
 
@@ -51,8 +61,8 @@ def operator_cholesky_logdet(n0, n1, d):
 
 def operator_cholesky_solve(n0, n1, d):
     """L L' X = B; L, B, X."""
-    L, right = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), (d[BATCH], d[ORDER], d[COLUMNS])
-    B, X = reals(d, SECOND, right), reals(d, THIRD, right)
+    right = (d[BATCH], d[ORDER], d[COLUMNS])
+    L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
     for b in range(d[BATCH]):
         status = cholesky_solve(L[b], B[b], X[b])
         if status != 0:
@@ -62,8 +72,8 @@ def operator_cholesky_solve(n0, n1, d):
 
 def operator_solve_lower(n0, n1, d):
     """L X = B; L, B, X."""
-    L, right = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), (d[BATCH], d[ORDER], d[COLUMNS])
-    B, X = reals(d, SECOND, right), reals(d, THIRD, right)
+    right = (d[BATCH], d[ORDER], d[COLUMNS])
+    L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
     for b in range(d[BATCH]):
         status = solve_lower(L[b], B[b], X[b])
         if status != 0:
@@ -73,8 +83,8 @@ def operator_solve_lower(n0, n1, d):
 
 def operator_solve_lower_transposed(n0, n1, d):
     """L' X = B; L, B, X."""
-    L, right = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), (d[BATCH], d[ORDER], d[COLUMNS])
-    B, X = reals(d, SECOND, right), reals(d, THIRD, right)
+    right = (d[BATCH], d[ORDER], d[COLUMNS])
+    L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
     for b in range(d[BATCH]):
         status = solve_lower_transposed(L[b], B[b], X[b])
         if status != 0:
@@ -180,7 +190,8 @@ PARTICLES, ROWS, WIDTH, SITE, OUT, KEY, ROW_NUMBERS, ROW_COUNT = range(1, 9)
 
 def operator_draw_normal(n0, n1, d):
     """Standard normals."""
-    out, key, rows = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH])), integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
+    out = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH]))
+    key, rows = integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
     for p in range(d[PARTICLES]):
         draw_normal(out[p, : n1 - n0], key, d[SITE], p, n0, rows)
     return 0
@@ -188,7 +199,8 @@ def operator_draw_normal(n0, n1, d):
 
 def operator_draw_uniform(n0, n1, d):
     """Uniform numbers in (0, 1)."""
-    out, key, rows = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH])), integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
+    out = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH]))
+    key, rows = integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
     for p in range(d[PARTICLES]):
         draw_uniform(out[p, : n1 - n0], key, d[SITE], p, n0, rows)
     return 0
@@ -196,7 +208,8 @@ def operator_draw_uniform(n0, n1, d):
 
 def operator_draw_exponential(n0, n1, d):
     """Standard exponentials."""
-    out, key, rows = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH])), integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
+    out = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH]))
+    key, rows = integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
     for p in range(d[PARTICLES]):
         draw_exponential(out[p, : n1 - n0], key, d[SITE], p, n0, rows)
     return 0
@@ -204,7 +217,8 @@ def operator_draw_exponential(n0, n1, d):
 
 def operator_draw_rademacher(n0, n1, d):
     """Signs: -1 or 1."""
-    out, key, rows = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH])), integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
+    out = reals(d, OUT, (d[PARTICLES], d[ROWS], d[WIDTH]))
+    key, rows = integers(d, KEY, (3,)), integers(d, ROW_NUMBERS, (d[ROW_COUNT],))
     for p in range(d[PARTICLES]):
         draw_rademacher(out[p, : n1 - n0], key, d[SITE], p, n0, rows)
     return 0
@@ -212,8 +226,8 @@ def operator_draw_rademacher(n0, n1, d):
 
 OPERATORS = {
     "cholesky": operator_cholesky, "cholesky_inverse": operator_cholesky_inverse, "cholesky_logdet": operator_cholesky_logdet,
-    "cholesky_solve": operator_cholesky_solve, "solve_lower": operator_solve_lower, "solve_lower_transposed": operator_solve_lower_transposed,
-    "lu": operator_lu, "lu_inverse": operator_lu_inverse, "lu_solve": operator_lu_solve, "lu_logdet": operator_lu_logdet,
+    "cholesky_solve": operator_cholesky_solve, "solve_lower": operator_solve_lower,
+    "solve_lower_transposed": operator_solve_lower_transposed, "lu": operator_lu, "lu_inverse": operator_lu_inverse, "lu_solve": operator_lu_solve, "lu_logdet": operator_lu_logdet,
     "cumsum": operator_cumsum, "cumsum_integers": operator_cumsum_integers, "concatenate": operator_concatenate,
     "concatenate_integers": operator_concatenate_integers, "concatenate_booleans": operator_concatenate_booleans,
     "draw_normal": operator_draw_normal, "draw_uniform": operator_draw_uniform, "draw_exponential": operator_draw_exponential,

@@ -1,6 +1,7 @@
 """The driver that runs a kernel: its functions, whole-array operations and draws, in order. Compiled once per machine."""
 from numba import njit
 from numba.core import types
+
 from symvi.codegen_templates.tables import call_address
 
 # A program has one row per step: [address of the function, address of its table, slot of the extent in the main table or -1].

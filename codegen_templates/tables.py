@@ -5,14 +5,14 @@ an emitted function name what it reads from the table.
 """
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
-from llvmlite import ir
 
 KERNEL = types.int64(types.int64, types.int64, types.CPointer(types.int64))
 TABLE_VIEWS = dict(error_model="numpy")
-PASS = dict(fastmath={"reassoc", "nsz", "contract"}, error_model="numpy", cache=True)  # accumulating functions; NaN and inf keep their meaning
+PASS = dict(fastmath={"reassoc", "nsz", "contract"}, error_model="numpy", cache=True)  # sums; NaN and inf keep their meaning
 smallest, largest = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # where a maximum or minimum of integers starts
 BLOCK = 128  # rows of a plate that are worked on together
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from symvi import optim
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue
+from symvi.array import initialisers as init
 from symvi.array import linalg
 from symvi.array.creation import *  # noqa: F403
 from symvi.array.expression import Expr
@@ -22,18 +23,21 @@ from symvi.array.assumptions import assume, lower, psd, symmetric
 from symvi.array.products import *  # noqa: F403
 from symvi.array.reductions import *  # noqa: F403
 from symvi.array.substitution import rename
+from symvi.array.sympy_bridge import from_sympy, to_sympy
 from symvi.calculus.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from symvi.errors import *  # noqa: F403
 from symvi.expect.divergence import entropy, kl
 from symvi.expect.expectation import expect
 from symvi.expr.dims import Dim, dim, dims
 from symvi.expr.printing import latex, pprint
+from symvi.fit.check_grad import check_grad
 from symvi.fit.compile import Kernel, compile
 from symvi.fit.fitting import fit
 from symvi.fit.function import function
 from symvi.fit.maximize import Optimum, maximize, minimize
 from symvi.fit.result import Fit
 from symvi.fit.storage import SavedFit, load
+from symvi.report.graph import plot_graph
 from symvi.stats.continuous import *  # noqa: F403
 from symvi.stats.discrete import *  # noqa: F403
 from symvi.stats.model import Model

@@ -28,12 +28,12 @@ def _mend(operation: str, a: Expr, b: Expr) -> str:
         return ""
     names = [e.name or f"({text(e, 30)})" for e in (a, b)]
     first, last = a.shape, b.shape
+    if a.ndim == 1 and joint_dim(first[0], last[-1]) is not None:
+        return f"; did you mean {names[1]} @ {names[0]}?"
     if b.ndim == 2 and joint_dim(first[-1], last[-1]) is not None:
         return f"; did you mean {names[0]} @ {names[1]}.T?"
     if a.ndim == 2 and joint_dim(first[0], last[0]) is not None:
         return f"; did you mean {names[0]}.T @ {names[1]}?"
-    if joint_dim(first[0], last[-1]) is not None:
-        return f"; did you mean {names[1]} @ {names[0]}?"
     return "; the last axis on the left and the first of a matrix on the right have the same dim"
 
 

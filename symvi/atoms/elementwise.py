@@ -182,6 +182,12 @@ softplus = register(
     numpy=_softplus, mpmath=_with_mpmath(lambda m, x: m.log1p(m.exp(x)) if m.re(x) < 0 else x + m.log1p(m.exp(-x))),
     cost=20, monotone=1, range=(0.0, inf),
 )  # fmt: skip
+log1p_of_exp = register(
+    "log1p_of_exp",  # log(1 + e) for e = e^-|x|: what softplus is beyond max(x, 0)
+    derivative=lambda e: (1 / (1 + e),),
+    numpy=np.log1p, mpmath=_mp("log1p"),
+    cost=10, monotone=1, range=(0.0, inf), domain=(0.0, 1.0), at={0: 0},
+)  # fmt: skip
 logit = register(
     "logit", derivative=lambda x: (1 / (x * (1 - x)),),
     numpy=lambda x: np.log(x) - np.log1p(-x), mpmath=_with_mpmath(lambda m, x: m.log(x) - m.log1p(-x)),
@@ -406,6 +412,8 @@ def _compare(name, numpy_function, symbol, python):
         x, y = arguments
         if isinstance(x, Constant) and isinstance(y, Constant):
             return build.constant(bool(python(x.value, y.value)))
+        if x is y and x.kind != "f":  # a real number may be NaN
+            return build.constant(bool(python(0, 0)))
         return None
 
     return register(

@@ -114,10 +114,14 @@ def value_names(order: Iterable[object]) -> dict[object, str]:
     return {node: name for node, name in names.items() if name}
 
 
+_COMPILES = re.compile(r"\b(fit|maximize|minimize|compile|function|elbo|Model)\(")  # what such a line assigns is no expression
+
+
 def hint_of(node: object) -> str | None:
     """The variable to which the user's line assigned this node: `eta = X @ w` gives `eta`."""
     site = _sites.get(node)
     if site is None or node in _derived:
         return None
-    match = _ASSIGNMENT.match(linecache.getline(site.file, site.line))
+    line = linecache.getline(site.file, site.line)
+    match = None if _COMPILES.search(line) else _ASSIGNMENT.match(line)
     return match.group(1) if match else None

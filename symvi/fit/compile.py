@@ -13,7 +13,7 @@ from symvi.errors import ExpressionError
 from symvi.expr.printing import text
 from symvi.fit.bounds import ReadBounds
 from symvi.fit.function import Function, bind, gather_inputs, output_of, raise_status
-from symvi.fit.inspection import inspect_compiled
+from symvi.fit.inspection import inspect_result
 from symvi.fit.leaves import Sizes, as_values, unique_names
 from symvi.fit.pipeline import Request, compile_request
 from symvi.runtime import session
@@ -83,7 +83,7 @@ class Kernel:
 
     def inspect(self, what: str = "python") -> str:
         """The emitted module ("python"), or the "llvm" or "asm" of its functions."""
-        return inspect_compiled(self.result.compiled, what)
+        return inspect_result(self.result, what)
 
     def save(self, path: str | Path) -> Path:
         """Write the self-contained source to a file."""

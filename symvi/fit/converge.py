@@ -22,7 +22,8 @@ from symvi.optim import Adam
 
 __all__ = ["Convergence", "converge", "adaptive_optimizer"]
 
-RATES = (0.1, 0.05, 0.025, 0.0125)
+FIRST_RATE = 0.1  # for independent coordinates; a joint block of P values moves by sqrt(P) coordinates at once
+HALVINGS = 3
 WINDOW = 200
 WINDOWS_PER_TEST = 5
 TOLERANCE = 0.02  # posterior sd
@@ -53,8 +54,13 @@ def converge(
     largest: int = LARGEST_STEPS,
     callbacks: Sequence[Callable] = (),
     progress: bool = False,
+    width: int = 1,
 ) -> Convergence:
-    """Train to convergence; averages are in the trainer afterwards, even if the run ends early."""
+    """Train to convergence; averages are in the trainer afterwards, even if the run ends early.
+
+    `width` is the largest number of coordinates that act on one value (the size of a joint block): the first rate is
+    0.5 / width, at most 0.1, so that the noise of the iterates stays below the scale of the guide.
+    """
     start = time.perf_counter()
     result = Convergence()
     bar = open_bar(None) if progress and sys.stderr.isatty() else None
@@ -77,7 +83,7 @@ def converge(
         return np.concatenate([trainer.averages[leaf].ravel() for leaf in (*trainer.globals, *trainer.locals)])
 
     try:
-        length = _approach(trainer, window, largest)
+        length = _approach(trainer, window, largest, min(FIRST_RATE, max(0.5 / width, 2e-3)))
         _average(trainer, window, length, tolerance, largest, result)
     except _TimeUp:
         result.why = f"the time was up after {trainer.step:,} steps"
@@ -118,21 +124,32 @@ def _restore_average(trainer: Trainer, windows: Sequence[np.ndarray]) -> None:
         start += size
 
 
-def _approach(trainer: Trainer, window: Callable, largest: int) -> int:
-    """Halve the rate at each stationarity; returns the window length that suits the last rate."""
-    length = WINDOW
-    for rate in RATES:
+def _approach(trainer: Trainer, window: Callable, largest: int, rate: float) -> int:
+    """Halve the rate at each stationarity; returns the window length that suits the last rate.
+
+    A run that falls far below its best window goes back to where that ended, at half the rate.
+    """
+    length, halvings = WINDOW, 0
+    best, kept = -np.inf, trainer.raw_parameters()
+    while halvings <= HALVINGS and trainer.step < largest // 2:
         trainer.rate[...] = rate
         means: list[np.ndarray] = []
         while trainer.step < largest // 2:
             means.append(window(length))
+            recent = trainer.history[-length:]
+            level = float(recent.mean())
+            if level < best - max(5.0, 10.0 * float(recent.std())) or level < best - 1e3:
+                trainer.set_parameters(kept)
+                break
+            if level > best:
+                best, kept = level, trainer.raw_parameters()
             if len(means) >= WINDOWS_PER_TEST:
-                recent = np.array(means[-WINDOWS_PER_TEST:])
-                if average_drift(recent).stationary(tolerance=0.25 * rate):
+                if average_drift(np.array(means[-WINDOWS_PER_TEST:])).stationary(tolerance=0.25 * rate):
                     break
                 if len(means) % (4 * WINDOWS_PER_TEST) == 0:
                     length = min(2 * length, 5000)
                     means = []
+        rate, halvings = rate / 2, halvings + 1
     return max(length, 500)
 
 

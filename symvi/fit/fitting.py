@@ -248,7 +248,9 @@ class _Fitting:
                 outcome = maximize_deterministic(trainer, Scipy("lbfgs"), 2000, self.o.callbacks, self.left)
                 result.convergence = Convergence(outcome is not None and bool(outcome.success), "" if outcome is not None else "the time was up", 0.0, trainer.step)
             elif default:
-                result.convergence = converge(trainer, max_seconds=self.left, callbacks=self.o.callbacks, progress=self.o.progress)
+                result.convergence = converge(
+                    trainer, max_seconds=self.left, callbacks=self.o.callbacks, progress=self.o.progress, width=_width(result.bound, self.sizes)
+                )
                 result.averaged = bool(result.convergence.windows)
             else:
                 steps = 2000 if self.o.steps is None else int(self.o.steps)
@@ -261,6 +263,12 @@ class _Fitting:
             result.convergence = Convergence(why=str(error), steps=trainer.step)
             if trainer.step == 0:
                 raise
+
+
+def _width(bound, sizes: Sizes) -> int:
+    """The size of the largest joint block."""
+    blocks = bound.approximation.blocks
+    return max([block.size.size(sizes.values) for block in blocks if block.family not in ("mean field", "point", "prior")], default=1)
 
 
 def _judge_run(trainer: Trainer, interrupted: bool) -> Convergence:

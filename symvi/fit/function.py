@@ -52,7 +52,7 @@ def gather_inputs(leaves: Sequence[Leaf], given: Mapping[Leaf, Any], sizes: Size
         arrays[number] = array.reshape([n for n, dim in zip(array.shape, leaf.shape, strict=True) if dim != 1])
     if missing:
         names = ", ".join(leaf.name for leaf in missing)
-        raise DataError(f"no value is given for {names}" + (f" (from {missing[0].site})" if missing[0].site else ""))
+        raise DataError(f"no value is given for {names}; its dims are {shape_text(missing[0].shape)}" + (f"  [{missing[0].site}]" if missing[0].site else ""))
     for number, leaf in enumerate(leaves):
         sizes.require(leaf.shape)
         if number in arrays:
@@ -128,11 +128,12 @@ class Function:
     def _check_inputs(self, leaves: Sequence[Leaf]) -> None:
         for leaf in leaves:
             if leaf.role in ("data", "param", "latent") and leaf not in self.inputs:
-                raise DataError(f"{leaf.name} (from {leaf.site}) occurs in an output but is not among the inputs of the function")
+                raise mistake(f"{leaf.name} (from {leaf.site}) occurs in an output but is not among the inputs of the function", DataError)
 
     def __call__(self, *values: Any, sizes: Mapping | None = None, seed: int = 0):
         if len(values) != len(self.inputs):
-            raise DataError(f"the function takes {len(self.inputs)} inputs ({', '.join(leaf.name for leaf in self.inputs)}), not {len(values)}")
+            told = f"{len(self.inputs)} input{'' if len(self.inputs) == 1 else 's'} ({', '.join(leaf.name for leaf in self.inputs)})"
+            raise mistake(f"the function takes {told}, not {len(values)}", DataError)
         known = Sizes(sizes)
         given = dict(zip(self.inputs, values, strict=True))
         arrays = gather_inputs(self.result.leaves, {k: v for k, v in given.items() if k in self.result.leaves}, known, self.dtype, finite=False)
@@ -172,9 +173,9 @@ class Function:
 
     def inspect(self, what: str = "python") -> str:
         """The emitted code: "python", "llvm" or "asm"."""
-        from symvi.fit.inspection import inspect_compiled
+        from symvi.fit.inspection import inspect_result
 
-        return inspect_compiled(self.result.compiled, what)
+        return inspect_result(self.result, what)
 
     def __repr__(self) -> str:
         return f"<symvi function ({', '.join(leaf.name for leaf in self.inputs)}) -> {', '.join(text(o, 40) for o in self.outputs)}>"
@@ -191,10 +192,10 @@ def function(inputs: Sequence[Expr] = (), outputs: Any = (), updates: Mapping[Ex
 def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None = None, seed: int = 0, dtype: str = "float64"):
     """The value of an expression for given leaves."""
     request = Request([output_of("value", expression)], name="value", dtype=dtype)
-    result = compile_request(request)
     known = Sizes(sizes)
-    arrays = gather_inputs(result.leaves, as_values(values, result.leaves, "eval"), known, np.dtype(dtype), finite=False)
-    ReadBounds([expression.term]).check(known, result.leaves, arrays)
+    arrays = gather_inputs(request.leaves, as_values(values, request.leaves, "eval"), known, np.dtype(dtype), finite=False)
+    ReadBounds([expression.term]).check(known, request.leaves, arrays)
+    result = compile_request(request)  # after the checks: a mistake in the data is told at once
     binding = bind(result.compiled, result.leaves, arrays, known)
     status = binding.run(seed, 0, 0)
     if status:

@@ -221,8 +221,8 @@ class _Inspectable:
         self.trainer = trainer
 
     def inspect(self, what: str = "python") -> str:
-        from symvi.fit.inspection import inspect_compiled
+        from symvi.fit.inspection import inspect_result
 
-        return inspect_compiled(self.trainer.result.compiled, what)
+        return inspect_result(self.trainer.result, what)
 
 

@@ -66,6 +66,7 @@ class Result:
     leaves: list[Leaf]
     seconds: float
     hit: bool
+    request: Request
 
 
 def gradient_name(array: Array, names: dict[Leaf, str]) -> str:
@@ -109,6 +110,6 @@ def compile_request(request: Request) -> Result:
     helpers.helper_module()
     loaded = module_cache.load(path)
     compiled = Compiled(loaded, module_cache.read_manifest(path), module_cache.source_of(path), str(path))
-    return Result(compiled, request.leaves, time.perf_counter() - start, hit)
+    return Result(compiled, request.leaves, time.perf_counter() - start, hit, request)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from symvi.expr.dims import Dim
 
 __all__ = [
-    "Expression", "Number", "Name", "Extent", "Load", "Call", "Compare", "Logic", "Select", "Add", "Multiply", "Power", "Cast",
+    "Expression", "Number", "Name", "Extent", "Load", "Call", "Compare", "Select", "Add", "Multiply", "Power", "Cast",
     "Statement", "Let", "Assign", "Accumulate", "For", "BlockLoop", "View", "Comment", "DrawRows", "Function", "count_operations",
 ]  # fmt: skip
 

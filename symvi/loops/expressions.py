@@ -22,7 +22,7 @@ from symvi.expr.nodes import (
 )
 from symvi.loops.ast import Add, Call, Cast, Compare, Expression, Extent, Multiply, Number, Power, Select
 
-__all__ = ["to_expression", "constant_value", "as_real"]
+__all__ = ["to_expression", "product_expression", "constant_value", "as_real"]
 
 COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 
@@ -60,10 +60,23 @@ def as_real(expression: Expression) -> Expression:
     return Cast(expression)
 
 
+def product_expression(factors, kind: str, value_of, index, load) -> Expression:
+    """A product of powers as an expression; 1 if there are none."""
+    converter = object.__new__(to_expression)
+    converter.value_of, converter.index, converter.load = value_of, index, load
+    return converter.product(factors, kind) if factors else Number(Fraction(1), kind)
+
+
 class to_expression:  # noqa: N801 - used as a function
     """Converts a term; `value_of(term)` gives the expression of a term that has a place already, or None."""
 
-    def __new__(cls, term: Term, value_of: Callable[[Term], Expression | None], index: Callable[[Label], Expression], load: Callable[[Read, Callable], Expression]):
+    def __new__(
+        cls,
+        term: Term,
+        value_of: Callable[[Term], Expression | None],
+        index: Callable[[Label], Expression],
+        load: Callable[[Read, Callable], Expression],
+    ):
         converter = object.__new__(cls)
         converter.value_of, converter.index, converter.load = value_of, index, load
         return converter.convert(term)
@@ -91,7 +104,12 @@ class to_expression:  # noqa: N801 - used as a function
         return self.index(term.label)
 
     def _delta(self, term: Delta) -> Expression:
-        return Select(Compare("==", self._index(term.left), self._index(term.right)), Number(Fraction(1), "i"), Number(Fraction(0), "i"), "i")
+        return self._chosen(term, Number(Fraction(1), "i"))
+
+    def _chosen(self, delta: Delta, number: Number) -> Expression:
+        """A number where two indices are equal, else 0."""
+        equal = Compare("==", self._index(delta.left), self._index(delta.right))
+        return Select(equal, number, Number(Fraction(0), number.kind), number.kind)
 
     def _read(self, term: Read) -> Expression:
         return self.load(term, self._index)
@@ -134,11 +152,13 @@ class to_expression:  # noqa: N801 - used as a function
         if isinstance(operand, Constant) and operand.value == 1:
             return number
         if isinstance(operand, Delta):
-            return Select(Compare("==", self._index(operand.left), self._index(operand.right)), number, Number(Fraction(0), number.kind), number.kind)
+            return self._chosen(operand, number)
         value = self.operand(operand)
         value = as_real(value) if real else value
         if size == 1:
             return value
+        if isinstance(value, Number):
+            return Number(float(size) * float(value.value), "f") if value.kind == "f" else Number(size * value.value, value.kind)
         if isinstance(value, Multiply):
             return Multiply((number, *value.numerators), value.denominators, value.kind)
         return Multiply((number, value), (), value.kind)

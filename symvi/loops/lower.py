@@ -1,19 +1,19 @@
-"""One region to one function: statements are gathered into loop nests, values get registers, tiles or buffers.
+"""One region to one function: every nest of steps becomes loops; values get registers, tiles or buffers.
 
-A statement computes one term over its loop labels. Statements with the same labels share a nest; inside a pass over a
-plate the rows of a block are the innermost loop where that is contiguous. A value that is used only in its own nest is a
-local; one that crosses nests is a tile (block-sized) or, in parameter-only code, a small array.
+Inside a pass over a plate the rows of a block are the innermost loop where that is contiguous. A value that is used only
+in its own nest is a local; one that crosses nests is a tile (block-sized) or, in parameter-only code, a small array. A sum
+over the plate goes on from block to block and is complete after the last one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from symvi.expr.labels import Label, label_key, sort_labels
-from symvi.expr.nodes import Contract, Delta, Node, Read, Reduce, Term, postorder
-from symvi.expr.printing import label_names, text
+from symvi.expr.nodes import Delta, Node, Read, Reduce, Term
+from symvi.expr.printing import label_names, number_text, text
 from symvi.expr.provenance import site_of
 from symvi.loops.ast import (
     Accumulate,
@@ -27,59 +27,35 @@ from symvi.loops.ast import (
     Function,
     Let,
     Load,
+    Multiply,
     Name,
     Number,
     Statement,
     View,
 )
-from symvi.loops.expressions import as_real, to_expression
+from symvi.loops.expressions import as_real, product_expression, to_expression
 from symvi.loops.naming import Names
-from symvi.plan.regions import Buffer, Plan, Region, is_cheap, is_trivial, scatter_labels
+from symvi.loops.nests import Nest, schedule
+from symvi.loops.steps import RegionTerms, Step
+from symvi.plan.light import scatter_labels
+from symvi.plan.program import Buffer, Plan, Region
 
 __all__ = ["lower_region"]
 
-LONGEST_EXPRESSION = 24  # nodes; beyond it a subterm gets a line of its own
+COMMENT_WIDTH = 90
 NEGATIVE_INFINITY, INFINITY = float("-inf"), float("inf")
 NEUTRAL = {"+": Fraction(0), "*": Fraction(1), "max": NEGATIVE_INFINITY, "min": INFINITY, "or": False, "and": True}
-OPERATIONS = {"max": "max", "min": "min", "prod": "*", "any": "or", "all": "and"}
-
-
-@dataclass(eq=False)
-class Step:
-    """A statement before it has loops: computes `term`, over `loops`; `stores` are buffers that want the value."""
-
-    term: Term
-    loops: frozenset[Label]
-    stores: list[Buffer] = field(default_factory=list)
-    define: bool = True  # False: only stores a value that is written inline or has a place already
-    nest: Nest | None = None
-
-    @property
-    def reduces(self) -> bool:
-        return self.define and (isinstance(self.term, Reduce) or (isinstance(self.term, Contract) and bool(self.term.bound)))
-
-    @property
-    def operation(self) -> str:
-        return "+" if isinstance(self.term, Contract) else OPERATIONS[self.term.operation]
-
-
-@dataclass(eq=False)
-class Nest:
-    """Steps that share loops."""
-
-    key: tuple
-    loops: frozenset[Label]
-    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lives: a local (axes None) or an array indexed by axes."""
+    """Where a value lives: a local (axes None) or an array indexed by axes. An array may hold `scale` times the value."""
 
     name: str
     axes: tuple[Label, ...] | None
     kind: str
     whole: bool = False  # indexed by global rows rather than by rows of the block
+    scale: Fraction = Fraction(1)
 
 
 def lower_region(region: Region, plan: Plan, names: Names, name: str, new_tile: Callable[[Term, tuple[Label, ...]], Buffer]) -> Function:
@@ -91,6 +67,7 @@ class _Lowering:
     def __init__(self, region: Region, plan: Plan, names: Names, name: str, new_tile):
         self.region, self.plan, self.names, self.name, self.new_tile = region, plan, names, name, new_tile
         self.plate = region.plate
+        self.terms = RegionTerms(region, plan)
         self.views: dict[tuple[str, int], View] = {}
         self.draws: dict[str, DrawRows] = {}
         self.arrays: dict[str, Buffer] = {}
@@ -98,158 +75,32 @@ class _Lowering:
         self.places: dict[Term, Place] = {}
         self.before: list[Statement] = []  # ahead of the block loop
         self.after: list[Statement] = []
-        self.here = {}
+        self.here: dict[Term, Place] = {}
+        self.totals: dict[Term, str] = {}  # locals of scalar sums over the plate
         self.letters: dict[Label, str] = {}
-        self._collect()
 
-    # -- what is computed here ---------------------------------------------------------------------------------
-    def _external(self, term: Term) -> Buffer | None:
-        """The buffer from which this region reads a term that another region stores."""
-        stored = self.plan.of_term.get(term)
-        if stored is not None and not self.plan.computed_in(term, self.region) and not is_cheap(term):
-            return stored
-        return None
-
-    def _inner_children(self, node: Node) -> Iterable[Node]:
-        for child in node.children:
-            if child.is_term and self._external(child) is None:
-                yield child
-
-    def _collect(self) -> None:
-        roots = [term for _, term in self.region.stores]
-        self.local = [node for node in postorder(roots, self._inner_children) if node.is_term]
-        inside = set(self.local)
-        self.consumers: dict[Term, list] = {node: [] for node in self.local}
-        for node in self.local:
-            for child in dict.fromkeys(node.children):
-                if child in inside:
-                    self.consumers[child].append(node)
-        self.needs: dict[Step, set] = {}
-        self.filled = {buffer for buffer, _ in self.region.stores}
-        self.stores: dict[Term, list[Buffer]] = {}
-        for buffer, term in self.region.stores:
-            self.stores.setdefault(term, []).append(buffer)
-
-    def loops_of(self, term: Term) -> frozenset[Label]:
-        bound = term.bound if isinstance(term, (Contract, Reduce)) else ()
-        return frozenset((term.labels | set(bound)) - set(scatter_labels(term)))
-
-    # -- which terms get a statement ---------------------------------------------------------------------------
-    def _steps(self) -> list[Step]:
-        steps: list[Step] = []
-        sizes: dict[Term, int] = {}
-        self.defined: dict[Term, Step] = {}
-        for node in self.local:
-            sizes[node] = 1 + sum(sizes.get(child, 1) for child in node.children if child not in self.defined)
-            direct = [b for b in self.stores.get(node, ()) if frozenset(b.axes) == node.labels]
-            others = [b for b in self.stores.get(node, ()) if b not in direct]
-            if self._needs_place(node, sizes[node]):
-                step = Step(node, self.loops_of(node), direct)
-                self.defined[node] = step
-                steps.append(step)
-                steps.extend(Step(node, frozenset(b.axes), [b], define=False) for b in others)
-            else:
-                steps.extend(Step(node, frozenset(b.axes), [b], define=False) for b in (*direct, *others))
-        return steps
-
-    def _needs_place(self, node: Term, size: int) -> bool:
-        if is_trivial(node):
-            return False
-        if isinstance(node, (Contract, Reduce)) and self.loops_of(node) != node.labels or isinstance(node, Reduce):
-            return True
-        if isinstance(node, Contract) and node.bound:
-            return True
-        users = self.consumers[node]
-        if is_cheap(node) or (node.kind == "i" and all(isinstance(user, (Read, Delta)) for user in users) and users):
-            return False
-        stores = len(self.stores.get(node, ()))
-        if len(users) + stores != 1 or size > LONGEST_EXPRESSION:
-            return True
-        if users:
-            return self.loops_of(users[0]) != node.labels
-        return False
-
-    # -- nests -------------------------------------------------------------------------------------------------
-    def _needs(self, step: Step) -> set:
-        """The terms with a place, and the buffers filled by this region, that a step reads."""
-        if step not in self.needs:
-            needed: set = set()
-            seen: set[Term] = set()
-            stack = [step.term] if not step.define else list(self._inner_children(step.term))
-            while stack:
-                node = stack.pop()
-                if node in seen:
-                    continue
-                seen.add(node)
-                if node in self.defined and not (step.define and node is step.term):
-                    needed.add(node)
-                    continue
-                if isinstance(node, Read) and self.plan.of_array.get(node.array) in self.filled:
-                    needed.add(self.plan.of_array[node.array])
-                stack.extend(self._inner_children(node))
-            self.needs[step] = needed
-        return self.needs[step]
-
-    def _key(self, step: Step) -> tuple:
-        """Contractions have nests of their own unless they sum over exactly the loops of pointwise work."""
-        if step.reduces and len(step.loops) > 1 and not self._has_function(step.term):
-            return ("contract", step.loops)
-        return ("point", step.loops)
-
-    def _has_function(self, term: Term) -> bool:
-        stack = list(self._inner_children(term))
-        while stack:
-            node = stack.pop()
-            if node in self.defined:
-                continue
-            if type(node).__name__ == "Apply" and node.function.cost > 2:
-                return True
-            stack.extend(self._inner_children(node))
-        return False
-
-    def _schedule(self, steps: list[Step]) -> list[Nest]:
-        """Greedy: close a nest only when nothing that is ready fits it; prefer nests that nobody still waits to join."""
-        needs = {step: self._needs(step) for step in steps}
-        keys = {step: self._key(step) for step in steps}
-        waiting = list(steps)
-        done: set = set()
-        nests: list[Nest] = []
-        while waiting:
-            ready = [step for step in waiting if needs[step] <= done]
-            blocked = {keys[step] for step in waiting if not needs[step] <= done and not self._joins(step, keys, needs, ready, done)}
-            chosen = next((step for step in ready if keys[step] not in blocked), ready[0])
-            nest = Nest(keys[chosen], chosen.loops)
-            here: set[Term] = set()
-            progress = True
-            while progress:
-                progress = False
-                for step in list(waiting):
-                    if keys[step] == nest.key and all(t in done or t in here for t in needs[step]):
-                        nest.steps.append(step)
-                        step.nest = nest
-                        waiting.remove(step)
-                        if step.define and not step.reduces:
-                            here.add(step.term)
-                        progress = True
-            done |= here | {step.term for step in nest.steps if step.define} | {buffer for step in nest.steps for buffer in step.stores}
-            nests.append(nest)
-        return nests
-
-    def _joins(self, step: Step, keys, needs, ready, done) -> bool:
-        """Will `step` become ready inside the nest of a ready step with its key?"""
-        makers = {other.term for other in ready if keys[other] == keys[step] and other.define and not other.reduces}
-        return needs[step] <= done | makers
+    def run(self) -> Function:
+        self.loop_names = self.names.loop_names(sort_labels(self.terms.labels()), self.plate)
+        late = [step for step in self.terms.steps if not step.define and self.terms.over_plate(step.term)]
+        nests = schedule([step for step in self.terms.steps if step not in late], self.terms)
+        self._assign_places(nests)
+        body: list[Statement] = []
+        for nest in nests:
+            body.extend(self._emit(nest))
+        for step in late:
+            self.after.extend(self._copy(step.term, step.stores[0]))
+        return self._function(body)
 
     # -- places ------------------------------------------------------------------------------------------------
     def _assign_places(self, nests: list[Nest]) -> None:
         readers: dict[Term, set[Nest]] = {}
         for nest in nests:
             for step in nest.steps:
-                for term in self._needs(step):
+                for term in self.terms.needs(step):
                     if isinstance(term, Buffer):
                         continue
                     readers.setdefault(term, set()).add(nest)
-                if not step.define and step.term in self.defined:
+                if not step.define and step.term in self.terms.defined:
                     readers.setdefault(step.term, set()).add(nest)
         for nest in nests:
             for step in nest.steps:
@@ -259,12 +110,12 @@ class _Lowering:
     def _place(self, step: Step, readers: set[Nest]) -> Place:
         term = step.term
         crosses = bool(readers - {step.nest}) or step.reduces
-        if (not term.labels and not self._over_plate(step)) or not crosses:
+        if (not term.labels and not self.terms.over_plate(term)) or not crosses:
             return Place(self._local_name(term), None, term.kind)
         if step.stores:
             buffer = step.stores[0]
             self.arrays[buffer.name] = buffer
-            return Place(buffer.name, buffer.axes, term.kind, whole=True)
+            return Place(buffer.name, buffer.axes, term.kind, whole=True, scale=buffer.scale)
         axes = sort_labels(term.labels)
         if self.plate in axes:
             axes = (*(label for label in axes if label != self.plate), self.plate)
@@ -278,9 +129,6 @@ class _Lowering:
         taken = any(buffer.name == name for buffer in self.plan.buffers)
         return self.names.unique(f"{name}_i" if term.labels else f"{name}_value") if taken else name
 
-    def _over_plate(self, step: Step) -> bool:
-        return self.plate is not None and step.reduces and self.plate in step.term.bound
-
     # -- expressions -------------------------------------------------------------------------------------------
     def _row(self, label: Label, whole: bool) -> Expression:
         variable = Name(self.loop_names[label], "i")
@@ -290,7 +138,7 @@ class _Lowering:
         """The value of a label: for the plate, the row in the whole plate."""
         return self._row(label, whole=True)
 
-    def _element(self, buffer_name: str, axes: tuple, kind: str, index: Callable, block: bool, rank_axes: tuple[Label, ...] | None = None) -> Load:
+    def _element(self, buffer_name: str, axes: tuple, kind: str, index: Callable, block: bool) -> Load:
         """Element of an array at `axes` (labels or index terms). Blocks of rows are viewed, whole arrays are not."""
         positions = [k for k, axis in enumerate(axes) if axis == self.plate and self.plate is not None]
         if block and len(positions) == 1:
@@ -324,7 +172,7 @@ class _Lowering:
         place = self.here.get(term) or self.places.get(term)
         if place is not None:
             return self._at_place(place)
-        external = self._external(term)
+        external = self.terms.external(term)
         if external is not None:
             return self._from_buffer(external, external.axes, term.kind, self._loop_index)
         return None
@@ -351,22 +199,9 @@ class _Lowering:
             return as_real(value) if term.kind == "f" else value
         scattered = set(scatter_labels(term).values())
         factors = [(base, e) for base, e in term.factors if base not in scattered]
-        converter = object.__new__(to_expression)
-        converter.value_of, converter.index, converter.load = self._value_of, self._loop_index, self._load
-        return converter.product(factors, term.kind) if factors else Number(Fraction(1), term.kind)
+        return product_expression(factors, term.kind, self._value_of, self._loop_index, self._load)
 
     # -- statements --------------------------------------------------------------------------------------------
-    def run(self) -> Function:
-        labels = sort_labels({label for node in self.local for label in (*node.labels, *getattr(node, "bound", ()))} | {a for b, _ in self.region.stores for a in b.axes})
-        self.loop_names = self.names.loop_names(labels, self.plate)
-        steps = self._steps()
-        nests = self._schedule(steps)
-        self._assign_places(nests)
-        body: list[Statement] = []
-        for nest in nests:
-            body.extend(self._emit(nest))
-        return self._function(body)
-
     def _function(self, body: list[Statement]) -> Function:
         if self.plate is not None:
             views: list[Statement] = [*self.views.values(), *self.draws.values()]
@@ -374,8 +209,7 @@ class _Lowering:
         else:
             body = [*self.before, *body, *self.after]
         arrays = list(self.arrays.values()) + [b for b in self.scalars.values() if b.name not in self.arrays]
-        doc = []
-        return Function(self.name, self.plate.dim if self.plate is not None else None, doc, arrays, [], [], body)
+        return Function(self.name, self.plate.dim if self.plate is not None else None, self._mathematics(), arrays, [], [], body)
 
     def _emit(self, nest: Nest) -> list[Statement]:
         order = self._order(nest)
@@ -424,7 +258,8 @@ class _Lowering:
 
     def _read_here(self, step: Step) -> bool:
         """Does another statement of the nest read the value that this one stores to an array?"""
-        return any(step.term in self._needs(other) or (not other.define and other.term is step.term) for other in step.nest.steps if other is not step)
+        others = [other for other in step.nest.steps if other is not step]
+        return any(step.term in self.terms.needs(other) or (not other.define and other.term is step.term) for other in others)
 
     def _store(self, buffer: Buffer, axes, value: Expression, comment: str) -> Statement:
         self.arrays[buffer.name] = buffer
@@ -443,13 +278,10 @@ class _Lowering:
         neutral = Number(NEUTRAL[operation], term.kind)
         depth = len(free)
         in_register = not scattered and set(order[:depth]) == set(free)
-        over_plate = self._over_plate(step)
+        over_plate = self.terms.over_plate(term)
         place = self.places[term]
         if in_register:
-            if place.axes is None and not over_plate:
-                local = place.name
-            else:
-                local = self.names.unique(f"{place.name}_sum" if operation == "+" else f"{place.name}_{operation if operation.isalpha() else 'product'}")
+            local = place.name if place.axes is None and not over_plate else self.names.unique(self._register_name(place, operation))
             pre[depth].append(Let(local, neutral, ""))
             inner.append(Accumulate(local, None, operation, value, comment))
             result = Name(local, term.kind)
@@ -462,10 +294,22 @@ class _Lowering:
                 post[depth].append(self._store(buffer, buffer.axes, result, ""))
             return
         target = self._scatter_target(place, scattered) if scattered else self._at_place(place)
-        inner.append(Accumulate(target.array, target.indices, operation, value, comment))
+        sign = place.scale if abs(place.scale) == 1 else Fraction(1)
+        inner.append(Accumulate(target.array, target.indices, operation, _scaled(value, sign), comment))
         (self.before if over_plate else ahead).extend(self._fill(place, neutral))
+        if place.scale != sign:
+            element = tuple(self._row(axis, place.whole) for axis in place.axes)
+            self.after.extend(self._loops(place.axes, [Accumulate(place.name, element, "*", Number(place.scale, "f"))]))
         for buffer in step.stores[1:]:
-            (self.after if over_plate else post[0]).extend(self._copy(place, buffer))
+            (self.after if over_plate else post[0]).extend(self._copy(term, buffer))
+
+    @staticmethod
+    def _register_name(place: Place, operation: str) -> str:
+        """The local in which a sum is gathered: for an element of an array, or for one block of rows."""
+        if place.axes == ():
+            return f"block_{place.name}"
+        suffix = {"+": "sum", "*": "product"}.get(operation, operation)
+        return f"{place.name}_{suffix if suffix not in place.name.split('_') else 'part'}"
 
     def _finish_over_plate(self, step: Step, place: Place, operation: str, result: Name, post: list[Statement]) -> None:
         """A sum over the plate goes on from block to block."""
@@ -474,16 +318,15 @@ class _Lowering:
         if place.axes:
             target = self._at_place(place)
             self.before.extend(self._fill(place, neutral))
-            post.append(Accumulate(target.array, target.indices, operation, result))
+            post.append(Accumulate(target.array, target.indices, operation, _scaled(result, place.scale)))
             for buffer in step.stores[1:]:
-                self.after.extend(self._copy(place, buffer))
+                self.after.extend(self._copy(term, buffer))
             return
-        total = self.names.unique(f"total_{place.name}")
+        self.totals[term] = total = self.names.unique(f"total_{place.name}")
         self.before.append(Let(total, neutral))
         post.append(Accumulate(total, None, operation, result))
-        buffers = step.stores
-        for buffer in buffers:
-            self.after.append(self._store(buffer, (), Name(total, term.kind), ""))
+        for buffer in step.stores:
+            self.after.extend(self._copy(term, buffer))
 
     def _scatter_target(self, place: Place, scattered: dict[Label, Delta]) -> Load:
         indices = []
@@ -500,10 +343,18 @@ class _Lowering:
         """Set a whole place to a value."""
         return self._loops(place.axes, [Assign(place.name, tuple(self._row(a, place.whole) for a in place.axes), value)])
 
-    def _copy(self, place: Place, buffer: Buffer) -> list[Statement]:
-        source = Load(place.name, tuple(self._row(a, place.whole) for a in place.axes), place.kind)
+    def _copy(self, term: Term, buffer: Buffer) -> list[Statement]:
+        """Store a value that is complete to one more buffer."""
+        place = self.places[term]
+        if term in self.totals:
+            value = _scaled(Name(self.totals[term], term.kind), buffer.scale)
+        else:
+            value = Load(place.name, tuple(self._row(a, place.whole) for a in place.axes), place.kind)
+            value = _scaled(value, buffer.scale / place.scale)
+        value = as_real(value) if buffer.kind == "f" else value
         self.arrays[buffer.name] = buffer
-        return self._loops(buffer.axes, [Assign(buffer.name, tuple(self._row(a, True) for a in buffer.axes), source)])
+        element = tuple(self._row(a, True) for a in buffer.axes) or (Number(Fraction(0), "i"),)
+        return self._loops(buffer.axes, [Assign(buffer.name, element, value)])
 
     def _loops(self, axes, body: list[Statement]) -> list[Statement]:
         for label in reversed(axes):
@@ -550,9 +401,9 @@ class _Lowering:
         for buffer in step.stores[:1]:
             if not step.define:
                 yield buffer.axes
-        stack = list(self._inner_children(step.term)) if step.define else [step.term]
+        stack = list(self.terms.inner_children(step.term)) if step.define else [step.term]
         for child in step.term.children if step.define else (step.term,):
-            if child.is_term and (stored := self._external(child)) is not None:
+            if child.is_term and (stored := self.terms.external(child)) is not None:
                 yield stored.axes
         seen: set[Term] = set()
         while stack:
@@ -567,7 +418,7 @@ class _Lowering:
                 yield node.indices
             for child in node.children:
                 if child.is_term:
-                    stored = self._external(child)
+                    stored = self.terms.external(child)
                     if stored is not None:
                         yield stored.axes
                     else:
@@ -575,15 +426,38 @@ class _Lowering:
 
     # -- comments ----------------------------------------------------------------------------------------------
     def _comment(self, term: Term) -> str:
-        """The mathematics of a line, and the user's line."""
-        names = self.math_names()
-        stop = {}
-        for node, place in self.places.items():
-            if node is not term:
-                labels = sort_labels(node.labels)
-                stop[node] = place.name.removesuffix("_b") + (f"[{','.join(names.get(label, str(label)) for label in labels)}]" if labels else "")
+        """The mathematics of a line, unless the docstring has it as a result, and the user's line."""
         site = site_of(term)
-        return f"{text(term, 76, names, stop)}" + (f"    {site}" if site else "")
+        is_result = any(stored is term and buffer.scale == 1 for buffer, stored in self.region.stores)
+        formula = "" if is_result and not self.terms.over_plate(term) else self._formula(term)
+        return "    ".join(part for part in (formula, str(site or "")) if part)
+
+    def _formula(self, term: Term) -> str:
+        names = self.math_names()
+
+        def element(name: str, axes: Iterable[Label]) -> str:
+            letters = [names.get(label, str(label)) for label in axes]
+            return f"{name}[{','.join(letters)}]" if letters else name
+
+        shown: dict[Node, str] = {array: buffer.name for array, buffer in self.plan.of_array.items()}
+        for node in self.terms.local:
+            for child in node.children:
+                if child.is_term and (stored := self.terms.external(child)) is not None:
+                    shown[child] = element(stored.name, stored.axes)
+        shown.update({node: element(place.name, sort_labels(node.labels)) for node, place in self.places.items() if place.scale == 1})
+        shown.pop(term, None)
+        return text(term, COMMENT_WIDTH, names, shown)
+
+    def _mathematics(self) -> list[str]:
+        """What the region computes, one formula per result."""
+        names = self.math_names()
+        lines = []
+        for buffer, term in self.region.stores:
+            letters = ",".join(names.get(label, str(label)) for label in buffer.axes)
+            formula = self._formula(term)
+            formula = formula if buffer.scale == 1 else f"{number_text(buffer.scale)} {formula}"
+            lines.append(f"{buffer.name}{f'[{letters}]' if letters else ''} = {formula}")
+        return lines
 
     def math_names(self) -> dict[Label, str]:
         """Letters for comments: the plate's own letter rather than the row of a block."""
@@ -592,3 +466,11 @@ class _Lowering:
             for label, name in self.loop_names.items():
                 self.letters[label] = str(label.dim).lower() if label == self.plate and label.dim.is_name else name
         return self.letters
+
+
+def _scaled(value: Expression, factor: Fraction) -> Expression:
+    """factor * value."""
+    if factor == 1:
+        return value
+    size = value if abs(factor) == 1 else Multiply((Number(abs(factor), "f"), value), (), "f")
+    return size if factor > 0 else Add(((-1, size),), "f")

@@ -10,11 +10,15 @@ from collections.abc import Iterable, MutableMapping
 from symvi.atoms.scalar_function import TABLE
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Apply, Contract, Node, Operator, Read, Reduce, Sum, Tensor
-from symvi.expr.provenance import hint_of, is_derived, primal_of, site_of
+from symvi.expr.provenance import origins, primal_of, value_names
+from symvi.plan.reductions import role_of
 
 __all__ = ["Names"]
 
 RESERVED = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *TABLE, "n0", "n1", "lo", "hi", "rows", "inf", "nan", "pi"}
+SHORT = {"inverse": "inv", "cholesky": "chol", "solve_triangular": "solve", "concatenate": "joined"}
+LONGEST = 20
+FAR = 40  # nodes looked at for a named value
 
 
 class Names:
@@ -25,7 +29,7 @@ class Names:
         self.taken: set[str] = set(reserved) | (RESERVED if parent is None else set())
         self.inside: set[str] = set()  # names of locals of any function: free for other functions, not for arrays of the module
         self.of_node: MutableMapping[Node, str] = ChainMap({}, parent.of_node) if parent is not None else {}
-        self.hints: dict[Node, str] = parent.hints if parent is not None else {}
+        self.users: dict[Node, str] = parent.users if parent is not None else {}
 
     def scope(self) -> Names:
         """Names for the locals of one function: they avoid the module's, not those of other functions."""
@@ -51,65 +55,80 @@ class Names:
         self._take(name)
         return name
 
-    def learn_hints(self, nodes: Iterable[Node]) -> None:
-        """The variable that a line assigns names the last node that the line made: `eta = X @ w`."""
-        last: dict[object, Node] = {}
-        for node in nodes:
-            site = site_of(node)
-            if site is not None and node.is_term and not isinstance(node, Read) and not is_derived(node):
-                last[site] = node
-        for node in last.values():
-            hint = hint_of(node)
-            if hint and not hint.startswith("_") and hint not in ("fit", "model", "result") and node not in self.of_node:
-                self.hints.setdefault(node, hint)
-        for node, hint in self.hints.items():
-            if node not in self.of_node:
-                self.of_node[node] = self.unique(hint)
+    # -- values ------------------------------------------------------------------------------------------------
+    def learn(self, originals: Iterable[Node], program: Iterable[Node]) -> None:
+        """The variables of the user's lines, for the nodes of the program that stand for what those lines made."""
+        self.users = value_names(originals)
+        for node in program:
+            if node.is_term and not isinstance(node, Read) and node not in self.of_node and (name := self._users_name(node)):
+                self.of_node[node] = self.unique(name)
+
+    def _users_name(self, node: Node) -> str | None:
+        return next((self.users[each] for each in origins(node) if each in self.users), None)
 
     def for_node(self, node: Node) -> str:
         """The name of a node, the same wherever it is asked for."""
         if node not in self.of_node:
-            self.of_node[node] = self.unique(self.hints.get(node) or self._describe(node))
+            self.of_node[node] = self.unique(self._describe(node))
         return self.of_node[node]
 
     def _describe(self, node: Node) -> str:
         primal = primal_of(node)
         if primal is not None:
-            return f"g_{self.of_node.get(primal) or self.hints.get(primal) or (primal.name if not primal.children else self._nearest(primal))}"
-        if isinstance(node, Operator):
-            short = {"inverse": "inv", "cholesky": "chol", "solve_triangular": "solve", "concatenate": "joined"}.get(node.name, node.name)
-            return f"{short}_{self._nearest(node.children[-1])}"
+            return f"g_{self._nearest(primal)}"
+        role = role_of(node)
+        if role is not None:
+            return f"{role[0]}_{self._nearest(role[1])}"
         if isinstance(node, Tensor):
-            return self._describe(node.term)
+            return self.of_node.get(node.term) or self._describe(node.term)
+        if isinstance(node, Operator):
+            return f"{SHORT.get(node.name, node.name)}_{self._nearest(node.children[-1])}"
         if isinstance(node, Apply):
-            return f"{node.function.name}_{self._nearest(node.children[0])}" if node.function.name != "where" else f"{self._nearest(node.children[1])}_or"
+            return self._describe_function(node)
         if isinstance(node, Reduce):
             return f"{node.operation}_{self._nearest(node.children[0])}"
         if isinstance(node, Contract):
-            nearest = [self._nearest(child) for child in node.children]
-            joined = "_".join(dict.fromkeys(name for name in nearest if name))
-            if len(nearest) == 1 or len(set(nearest)) == 1:
-                joined = f"sum_{joined}" if node.bound else joined
-            return (joined if len(joined) <= 15 else joined[:15].rstrip("_")) or "product"
+            return self._describe_product(node)
         if isinstance(node, Sum):
-            return f"sum_{self._nearest(node.children[0])}"
+            return self._describe_sum(node)
         return "value"
+
+    def _describe_function(self, node: Apply) -> str:
+        if node.function.name == "where":
+            return f"{self._nearest(node.children[1])}_where"
+        return f"{node.function.name}_{self._nearest(node.children[0])}"
+
+    def _describe_product(self, node: Contract) -> str:
+        parts = list(dict.fromkeys(self._nearest(child) for child in node.children))
+        joined = "_".join(parts)
+        if len(parts) == 1:
+            return f"sum_{joined}" if node.bound else f"{joined}_squared" if node.payload[1] == (2,) else f"{joined}_product"
+        return joined if len(joined) <= LONGEST else f"{parts[0]}_{parts[-1]}"[:LONGEST].rstrip("_")
+
+    def _describe_sum(self, node: Sum) -> str:
+        ordered = sorted(node.terms, key=lambda item: item[0] < 0)
+        parts = [self._nearest(term) for _, term in ordered]
+        if len(parts) == 2 and parts[0] != parts[1] and "value" not in parts:
+            name = f"{parts[0]}_minus_{parts[1]}" if ordered[1][0] < 0 else f"{parts[0]}_plus_{parts[1]}"
+            if len(name) <= LONGEST:
+                return name
+        return f"{next((part for part in parts if part != 'value'), 'value')}_sum"
 
     def _nearest(self, node: Node) -> str:
         """The name of the first named value below a node."""
         stack, steps = [node], 0
-        while stack and steps < 40:
+        while stack and steps < FAR:
             steps += 1
             current = stack.pop()
-            if current in self.hints:
-                return self.hints[current]
-            if current in self.of_node:
-                return self.of_node[current]
+            name = self.of_node.get(current) or self._users_name(current)
+            if name:
+                return name
             if current.name and not isinstance(current, (Apply, Operator, Reduce)) and not current.children:
                 return current.name
-            stack.extend(reversed([child for child in current.children]))
+            stack.extend(reversed(current.children))
         return "value"
 
+    # -- loops -------------------------------------------------------------------------------------------------
     def loop_names(self, labels: Iterable[Label], plate: Label | None) -> dict[Label, str]:
         """Loop variables of a function: `i` for the rows of a block, else the dim's letter."""
         names: dict[Label, str] = {}
@@ -127,5 +146,3 @@ class Names:
             self._take(name)
             names[label] = name
         return names
-
-

@@ -25,7 +25,9 @@ class EmittedError(SymviError):
     """The emitted module does something that it must not: a bug of symvi."""
 
 
-def run_emitted(source: str, manifest: dict, inputs: Mapping[str, np.ndarray], sizes: Mapping[str, int], block: int = 4) -> dict[str, np.ndarray]:
+def run_emitted(
+    source: str, manifest: dict, inputs: Mapping[str, np.ndarray], sizes: Mapping[str, int], block: int = 4
+) -> dict[str, np.ndarray]:
     """The outputs of an emitted module. `inputs` maps names of buffers to arrays, noise included; `sizes` names to integers."""
     return _Machine(source, manifest, inputs, sizes, block).run()
 
@@ -106,9 +108,8 @@ class _Machine:
     def _helper(self, name: str) -> Any:
         views = {"reals64": self.view, "reals32": self.view, "integers": self.view, "booleans": self.view}
         numbers = {"real64": self.number, "real32": self.number, "integer": self.number, "boolean": self.number}
-        own = {"BLOCK": self.block, "KERNEL": None, "PASS": {}, "draw_rows": self.draw_rows, "log1p_of_exp": np.log1p,
-               "smallest": np.iinfo(np.int64).min, "largest": np.iinfo(np.int64).max, **views, **numbers}
-
+        own = {"BLOCK": self.block, "KERNEL": None, "PASS": {}, "draw_rows": self.draw_rows}
+        own |= {"smallest": np.iinfo(np.int64).min, "largest": np.iinfo(np.int64).max, **views, **numbers}
         return own[name] if name in own else _scalar(TABLE[name].numpy, self.real)
 
     def view(self, table: _Table, slot: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,15 +6,28 @@ The last pass on expressions before the plan: grouping that matters for rounding
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from symvi.atoms.elementwise import absolute, exp, is_apply, less, log, where
 from symvi.expr import provenance
 from symvi.expr.build import constant, contract, rebuild, reduce
-from symvi.expr.nodes import Apply, Node, Reduce, Sum, Term, postorder
+from symvi.expr.nodes import Apply, Node, Reduce, Sum, Surrogate, Term, postorder
 
-__all__ = ["open_reductions"]
+__all__ = ["open_reductions", "role_of"]
 
 INFINITY = constant(float("inf"))
+_roles: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def role_of(node: Node) -> tuple[str, Node] | None:
+    """What a node made here is for, and of which argument: ("max", x), ("shift", x), ("exp", x), ("sum_exp", x), ("norm", x)."""
+    return _roles.get(node)
+
+
+def _as(role: str, x: Term, node: Term) -> Term:
+    if node.children and not isinstance(node, Sum):
+        _roles.setdefault(node, (role, x))
+    return node
 
 
 def open_reductions(roots: Sequence[Node]) -> list[Node]:
@@ -23,11 +36,13 @@ def open_reductions(roots: Sequence[Node]) -> list[Node]:
     parts: dict[Reduce, tuple[Term, Term]] = {}
     for node in postorder(roots):
         with provenance.within(provenance.site_of(node)):
-            if isinstance(node, Reduce) and node.operation == "logsumexp":
+            if isinstance(node, Surrogate):  # differentiation is over: only the value is left
+                done[node] = done[node.children[0]]
+            elif isinstance(node, Reduce) and node.operation == "logsumexp":
                 done[node] = _open(node, done[node.children[0]], parts)
             elif (source := _softmax_of(node)) is not None and source in parts:
                 shifted, total = parts[source]
-                done[node] = shifted / where(less(0, total), total, 1.0)
+                done[node] = shifted / _as("norm", done[source.children[0]], where(less(0, total), total, 1.0))
             else:
                 done[node] = rebuild(node, tuple(done[child] for child in node.children))
         provenance.replaced(node, done[node])
@@ -35,10 +50,10 @@ def open_reductions(roots: Sequence[Node]) -> list[Node]:
 
 
 def _open(node: Reduce, x: Term, parts: dict) -> Term:
-    top = reduce("max", node.bound, x)
-    shift = where(less(absolute(top), INFINITY), top, 0.0)
-    shifted = exp(x - shift)
-    total = contract(node.bound, [(shifted, 1)])
+    top = _as("max", x, reduce("max", node.bound, x))
+    shift = _as("shift", x, where(less(absolute(top), INFINITY), top, 0.0))
+    shifted = _as("exp", x, exp(x - shift))
+    total = _as("sum_exp", x, contract(node.bound, [(shifted, 1)]))
     parts[node] = (shifted, total)
     return log(total) + shift
 
@@ -50,8 +65,9 @@ def _softmax_of(node: Node) -> Reduce | None:
     terms = dict(zip(node.children[0].children, node.children[0].payload[0], strict=True))
     for term, coefficient in terms.items():
         inner = term.children[1] if isinstance(term, Apply) and term.function.name == "where" else term
-        if coefficient == -1 and isinstance(inner, Reduce) and inner.operation == "logsumexp" and _difference(terms, term, inner.children[0]):
-            return inner
+        if coefficient == -1 and isinstance(inner, Reduce) and inner.operation == "logsumexp":
+            if _difference(terms, term, inner.children[0]):
+                return inner
     return None
 
 

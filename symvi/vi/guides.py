@@ -82,7 +82,7 @@ def _constrain(latents: Sequence[RandomVariable], block: Block, context: Context
 
 
 def _reference(name: str, shape: tuple[Dim, ...], default: Callable, context: Context, support=None) -> Expr:
-    return leaf_expr(Leaf("data", context.name(name), shape, "f", support=support, default=default))
+    return leaf_expr(Leaf("data", context.name(name), shape, "f", support=support, default=default, parameter_only=True))
 
 
 def _zeros(shape: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,13 +52,15 @@ def inputs_for(request: Request, sizes, rng, dtype: str, values=None) -> dict:
     return given
 
 
-def emit_model(outputs, wrt=(), dtype: str = "float64", name: str = "model") -> Emitted:
+def make_module(outputs, wrt=(), dtype: str = "float64", name: str = "model") -> Emitted:
     """The module of some expressions, and of the gradient of the first one."""
     request = request_of(outputs, wrt, dtype, name)
     names = unique_names(request.leaves)
     _, plan = lower_request(request)
     numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
-    return Emitted(emit(plan, name, f"{name}.", names, numbers, dtype, "symvi_helpers_0"), plan, request, list(wrt), names)
+    originals = [output.term for output in request.outputs]
+    module = emit(plan, name, f"{name}.", names, numbers, dtype, "symvi_helpers_0", originals)
+    return Emitted(module, plan, request, list(wrt), names)
 
 
 def expected_of(request: Request, values, sizes) -> list[np.ndarray]:
@@ -75,7 +79,8 @@ def agree(request: Request, found: dict, values, sizes, dtype: str, tolerance: f
     assert len(found) == len(expected)
     for (label, got), want in zip(found.items(), expected, strict=True):
         scale = max(1.0, float(np.abs(want[np.isfinite(want)]).max(initial=0.0))) if want.dtype.kind == "f" else 1.0
-        np.testing.assert_allclose(np.asarray(got, dtype=want.dtype), want, rtol=tolerance, atol=tolerance * scale, err_msg=f"{label} with {sizes}")
+        got, told = np.asarray(got, dtype=want.dtype), f"{label} with {sizes}"
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale, err_msg=told)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,7 +99,7 @@ def check_emitted():
     """Emit a model and compare it with the interpreter at random inputs of the given sizes, without a compiler."""
 
     def check(outputs, wrt=(), sizes=(), dtype="float64", block=4, values=None, tolerance=None, seed=0):
-        emitted = emit_model(outputs, wrt, dtype)
+        emitted = make_module(outputs, wrt, dtype)
         rng = np.random.default_rng(seed)
         for chosen in [sizes] if isinstance(sizes, dict) else sizes:
             given = inputs_for(emitted.request, chosen, rng, dtype, values)
@@ -126,3 +131,18 @@ def check_compiled():
         return result
 
     return check
+
+
+@pytest.fixture
+def emit_model():
+    """The module of some expressions, and of the gradient of the first one."""
+    return make_module
+
+
+@pytest.fixture(scope="session")
+def catalogue():
+    """The models of test_models.py: MODELS and build(name)."""
+    spec = importlib.util.spec_from_file_location("symvi_test_models", Path(__file__).parent / "test_models.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -89,7 +89,8 @@ def student_t_noise():
     X, y, w, s, nu = sv.data("X", N, D), sv.data("y", N), sv.param("w", D), sv.param("s"), sv.param("nu", init=1.0)
     df = sv.exp(nu)
     z = (y - X @ w) / sv.exp(s)
-    return [sv.sum(sv.gammaln((df + 1) / 2) - sv.gammaln(df / 2) - sv.log(df * sv.pi) / 2 - s - (df + 1) / 2 * sv.log1p(z**2 / df))], [w, s, nu]
+    normaliser = sv.gammaln((df + 1) / 2) - sv.gammaln(df / 2) - sv.log(df * sv.pi) / 2 - s
+    return [sv.sum(normaliser - (df + 1) / 2 * sv.log1p(z**2 / df))], [w, s, nu]
 
 
 @model
@@ -395,7 +396,8 @@ def reductions_over_the_plate():
     X, w = sv.data("X", N + 1, D), sv.param("w", D)
     Z = sv.tanh(X * w)
     eta = sv.sum(Z, axis=1)
-    return [sv.max(eta) + sv.min(eta) + sv.prod(1.5 + eta / 9), sv.any(X > 1, axis=0), sv.all(eta > -1), sv.prod(Z, axis=0), sv.min(Z, axis=0)], [w]
+    extremes = sv.max(eta) + sv.min(eta) + sv.prod(1.5 + eta / 9)
+    return [extremes, sv.any(X > 1, axis=0), sv.all(eta > -1), sv.prod(Z, axis=0), sv.min(Z, axis=0)], [w]
 
 
 @model
@@ -446,7 +448,9 @@ def integer_and_boolean_data():
     N, D = dims()
     X, k, b, w = sv.data("X", N, D), sv.data("k", N, dtype=int), sv.data("b", N, dtype=bool), sv.param("w", D)
     eta = X @ w
-    return [sv.sum(sv.where(b, eta, 0.5 * k)) + sv.sum(k * eta), sv.sum(k), sv.sum(b), k % 2, k + 1, ~b, sv.max(k + 0 * k), b & (eta > 0)], [w]
+    joined = sv.concatenate([k, b])
+    value = sv.sum(sv.where(b, eta, 0.5 * k)) + sv.sum(k * eta)
+    return [value, sv.sum(k), sv.sum(b), k % 2, k + 1, ~b, sv.max(k), b & (eta > 0), joined, sv.cumsum(k), sv.concatenate([k, eta])], [w]
 
 
 @model
@@ -507,7 +511,8 @@ def special_functions():
     N, D = dims()
     X, w = sv.data("X", N, D), sv.param("w", D)
     z = X * w
-    return [sv.sum(sv.log_ndtr(z) + sv.erf(z) + sv.logaddexp(z, w) + sv.xlogy(sv.exp(z), 1 + z**2) + sv.sin(z) * sv.arctan(z) + sv.log1p(z**2))], [w]
+    normal = sv.log_ndtr(z) + sv.erf(z)
+    return [sv.sum(normal + sv.logaddexp(z, w) + sv.xlogy(sv.exp(z), 1 + z**2) + sv.sin(z) * sv.arctan(z) + sv.log1p(z**2))], [w]
 
 
 def build(name):

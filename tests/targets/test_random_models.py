@@ -8,7 +8,9 @@ import pytest
 import symvi as sv
 
 SIZES = [{"N": 5, "D": 2, "J": 3}, {"N": 1, "D": 3, "J": 1}, {"N": 0, "D": 1, "J": 2}, {"N": 8, "D": 0, "J": 2}]
-SMOOTH = [sv.tanh, sv.sigmoid, sv.softplus, sv.sin, lambda x: sv.exp(sv.tanh(x)), lambda x: sv.log1p(x**2), lambda x: sv.abs(x), lambda x: x**2]
+UNARY = [sv.tanh, sv.sigmoid, sv.softplus, sv.sin, sv.abs, lambda x: sv.exp(sv.tanh(x)), lambda x: sv.log1p(x**2), lambda x: x**2]
+BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - 2 * b, lambda a, b: a / (1 + b**2), sv.maximum]
+STEPS = "unary binary binary reduce reduce matmul gather slice where softmax joined outer scan".split()
 
 
 class Source:
@@ -35,12 +37,12 @@ class Source:
     def step(self):
         """One more expression, made from earlier ones."""
         x = self.some()
-        kind = self.choose(["unary", "binary", "binary", "reduce", "reduce", "matmul", "gather", "slice", "where", "softmax", "joined", "outer", "scan"])
+        kind = self.choose(STEPS)
         if kind == "unary":
-            return self.choose(SMOOTH)(x)
+            return self.choose(UNARY)(x)
         if kind == "binary":
             other = self.some(x.shape) if self.rng.random() < 0.6 else self.some(())
-            return self.choose([lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - 2 * b, lambda a, b: a / (1 + b**2), sv.maximum])(x, other)
+            return self.choose(BINARY)(x, other)
         if kind == "reduce" and x.ndim:
             axis = int(self.rng.integers(x.ndim))
             return self.choose([sv.sum, sv.sum, sv.logsumexp, sv.mean])(sv.tanh(x), axis=axis)

@@ -16,17 +16,19 @@ from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Input, Size, Term, postorder
 from symvi.expr.printing import text
-from symvi.expr.provenance import site_of
 from symvi.loops.ast import Expression, Extent, Function, Statement
 from symvi.loops.lower import lower_region
 from symvi.loops.naming import Names
-from symvi.plan.regions import Buffer, DrawCall, OperatorCall, Plan, Region
+from symvi.plan.program import Buffer, OperatorCall, Plan, Region
+from symvi.targets.cpu.manifest import manifest_of
 from symvi.targets.cpu.printer import Printer
 
 __all__ = ["Module", "emit"]
 
+ROLES = ("input", "draw", "temporary", "tile", "output")
+
 RESERVED = (
-    "np", "cfunc", "table", "real", "BLOCK", "KERNEL", "PASS", "STEPS", "MANIFEST", "draw_rows", "log1p_of_exp", "smallest", "largest",
+    "np", "cfunc", "table", "float64", "float32", "BLOCK", "KERNEL", "PASS", "STEPS", "MANIFEST", "draw_rows", "log1p_of_exp", "smallest", "largest",
     "reals64", "reals32", "integers", "booleans", "real64", "real32", "integer", "boolean",
 )  # fmt: skip
 
@@ -40,15 +42,31 @@ class Module:
     functions: list[Function]
 
 
-def emit(plan: Plan, name: str, title: str, leaf_names: dict[Leaf, str], leaf_numbers: dict[Leaf, int], dtype: str, helper_module: str) -> Module:
-    """The module of a plan. `leaf_names` are the names of the inputs, `leaf_numbers` their places in the user's bound."""
-    return _Emitter(plan, name, title, leaf_names, leaf_numbers, dtype, helper_module).run()
+def emit(
+    plan: Plan,
+    name: str,
+    title: str,
+    leaf_names: dict[Leaf, str],
+    leaf_numbers: dict[Leaf, int],
+    dtype: str,
+    helper_module: str,
+    originals: Sequence[Term] = (),
+) -> Module:
+    """The module of a plan.
+
+    `leaf_names` are the names of the inputs, `leaf_numbers` their places in the user's bound; `originals` are the outputs as
+    the user wrote them, whose variables give names.
+    """
+    return Emitter(plan, name, title, leaf_names, leaf_numbers, dtype, helper_module, originals).run()
 
 
-class _Emitter:
-    def __init__(self, plan: Plan, name: str, title: str, leaf_names, leaf_numbers, dtype: str, helper_module: str):
+class Emitter:
+    """One emission: names, functions, the layout of the table, the text."""
+
+    def __init__(self, plan: Plan, name: str, title: str, leaf_names, leaf_numbers, dtype: str, helper_module: str, originals):
         self.plan, self.name, self.title, self.dtype, self.helper_module = plan, name, title, dtype, helper_module
         self.leaf_names, self.leaf_numbers = leaf_names, leaf_numbers
+        self.originals = list(originals) or [output.term for output in plan.outputs]
         self.names = Names(RESERVED)
         self.size_names: dict[str, str] = {}
         self.tiles: dict[tuple[Term, tuple[Label, ...]], Buffer] = {}
@@ -70,7 +88,7 @@ class _Emitter:
         for size in sorted({size.name for dim in self._dims() for size in dim.names if size.known is None}):
             self.size_names[size] = self.names.unique(size)
             self.names.taken.add(f"size_{self.size_names[size]}")
-        self.names.learn_hints(postorder([output.term for output in self.plan.outputs]))
+        self.names.learn(postorder(self.originals), postorder([output.term for output in self.plan.outputs]))
         for buffer in self.plan.buffers:
             if not buffer.name:
                 buffer.name = self._scratch_name(buffer)
@@ -81,6 +99,9 @@ class _Emitter:
             return self.names.unique(f"{prefix}_{self.names._nearest(buffer.about)}")
         if buffer.node in self.names.of_node:
             return self.names.unique(self.names.of_node[buffer.node])
+        term = getattr(buffer.node, "term", None)
+        if term in self.names.of_node and all(other.name != self.names.of_node[term] for other in self.plan.buffers):
+            return self.names.of_node[term]
         return self.names.for_node(buffer.node)
 
     def _sizes(self) -> list[str]:
@@ -132,13 +153,13 @@ class _Emitter:
             seen[region.plate] = seen.get(region.plate, 0) + 1
             name = self._function_name(region, seen[region.plate], passes[region.plate])
             function = lower_region(region, self.plan, self.names.scope(), name, self._new_tile(region))
-            function.doc = self._doc(region, seen[region.plate], passes[region.plate])
+            function.doc = [self._title_of(region, seen[region.plate], passes[region.plate]), *function.doc]
             self.functions.append(function)
             self.function_of[region] = function
         self._layout()
         bodies = [self._function(function) for function in self.functions]
         source = self._header() + "\n\n" + "\n\n\n".join(bodies) + "\n\n\n" + self._program()
-        return Module(source, self._manifest(), self.functions)
+        return Module(source, manifest_of(self), self.functions)
 
     def _function_name(self, region: Region, number: int, count: int) -> str:
         if region.plate is None:
@@ -146,11 +167,11 @@ class _Emitter:
         dim = str(region.plate.dim) if region.plate.dim.is_name else f"of_{region.plate.dim}"
         return self.names.unique(f"plate_{dim}" + (f"_{number}" if count > 1 else ""))
 
-    def _doc(self, region: Region, number: int, count: int) -> list[str]:
-        targets = ", ".join(dict.fromkeys(buffer.name for buffer, _ in region.stores))
+    def _title_of(self, region: Region, number: int, count: int) -> str:
+        part = f", part {number} of {count}" if count > 1 else ""
         if region.plate is None:
-            return [f"Parameter-only code, part {number} of {count}: {targets}."]
-        return [f"Rows n0..n1 of plate {region.plate.dim}, pass {number} of {count}: {targets}."]
+            return f"What depends on no plate{part}."
+        return f"Rows n0..n1 of plate {region.plate.dim}, pass {number} of {count}."
 
     def _layout(self) -> None:
         self.sizes = self._sizes()
@@ -188,15 +209,17 @@ class _Emitter:
         full = {Dim({(SizeName(size),): 1}): f"size_{self.size_names[size]}" for size in self.sizes}
         printer = Printer(self.dtype, extents, full, self.draw_slots)
         body = printer.statements(function.body, 1)
-        header = [printer.line(0, "@cfunc(KERNEL, **PASS)"), f"def {function.name}(n0, n1, table):"]
-        doc = textwrap.wrap(" ".join(function.doc), 120)
-        header += [f'    """{doc[0]}' + ('"""' if len(doc) == 1 else "")] + [f"    {line}" for line in doc[1:]]
-        if len(doc) > 1:
-            header[-1] += '"""'
+        title, *formulas = function.doc
+        header = ["@cfunc(KERNEL, **PASS)", f"def {function.name}(n0, n1, table):", f'    """{title}', ""]
+        for line in formulas:
+            header += ["    " + part for part in textwrap.wrap(line, 130, initial_indent="    ", subsequent_indent=" " * 8)]
+        header.append('    """')
         views = []
         assigned = _assigned(function.body)
-        for buffer in dict.fromkeys(function.arrays):
-            views.append(self._view(buffer, printer, buffer.name in assigned))
+        arrays = sorted(dict.fromkeys(function.arrays), key=lambda buffer: (ROLES.index(buffer.role), buffer.name))
+        for buffer in arrays:
+            if any(_mentions(line, buffer.name) for line in body):
+                views.extend(self._view(buffer, printer, buffer.name in assigned))
         lines = []
         for size in self.sizes:
             name = self.size_names[size]
@@ -207,7 +230,7 @@ class _Emitter:
         self.used_functions = getattr(self, "used_functions", set()) | printer.functions
         return "\n".join([*header, *lines, *views, *body, "    return 0"])
 
-    def _view(self, buffer: Buffer, printer: Printer, assigned: bool) -> str:
+    def _view(self, buffer: Buffer, printer: Printer, assigned: bool) -> list[str]:
         slot = self.slots[buffer.name]
         names = label_names_of(buffer.axes)
         what = f"{buffer.name}[{','.join(names)}]" if names else buffer.name
@@ -223,12 +246,14 @@ class _Emitter:
     # -- the module --------------------------------------------------------------------------------------------
     def _header(self) -> str:
         real = "real64" if self.dtype == "float64" else "real32"
-        helpers = sorted({"BLOCK", "KERNEL", "PASS", real, real.replace("real", "reals")} | self._kind_views() | self.used_functions | ({"draw_rows"} if self.plan.block_draws else set()))
+        draws = {"draw_rows"} if self.plan.block_draws else set()
+        fixed = {"BLOCK", "KERNEL", "PASS", real, real.replace("real", "reals")}
+        helpers = sorted(fixed | self._kind_views() | self.used_functions | draws)
         imports = textwrap.fill(", ".join(helpers), 130, initial_indent="    ", subsequent_indent="    ")
-        values = [f"{output.name} = {text(output.term, 110)}" for output in self.plan.outputs if not output.axes][:1]
-        doc = [f'"""{self.title}', "", *textwrap.wrap("; ".join(values), 130), '"""']
+        what = f"{self.plan.outputs[0].name} = {text(self.originals[0], 240)}" if self.plan.outputs else ""
+        doc = [f'"""{self.title}', "", *textwrap.wrap(what, 130, subsequent_indent="    "), '"""']
         lines = [*doc, "", "import numpy as np", "from numba import cfunc", f"from {self.helper_module} import (", imports + ",", ")", ""]
-        lines += [f"real = np.{self.dtype}", "inf, nan, pi = np.inf, np.nan, np.pi"]
+        lines += [f"{self.dtype} = np.{self.dtype}", "inf, nan = np.inf, np.nan"]
         return "\n".join(lines) + "\n"
 
     def _kind_views(self) -> set[str]:
@@ -237,7 +262,7 @@ class _Emitter:
         return views | ({"booleans", "boolean"} if "b" in kinds else set())
 
     def _program(self) -> str:
-        lines = ["# What the driver runs, in order: functions of this module (over the rows of a plate), operations on whole arrays, draws."]
+        lines = ["# What the driver runs, in order: functions above, over the rows of a plate; operations on whole arrays; draws."]
         lines.append("STEPS = (")
         for step in self.plan.steps:
             if isinstance(step, Region):
@@ -250,63 +275,10 @@ class _Emitter:
                 lines.append(f'    ("draw_{step.buffer.node.leaf.noise_kind}", "{step.buffer.name}"),')
         return "\n".join([*lines, ")"])
 
-    def _manifest(self) -> dict:
-        return {
-            "name": self.name,
-            "dtype": self.dtype,
-            "table": self.table_size,
-            "sizes": [[size, self.extent_slot[size], self.full_slot[size]] for size in self.sizes],
-            "buffers": [self._buffer_entry(buffer) for buffer in self.all_buffers()],
-            "steps": [self._step_entry(step) for step in self.plan.steps],
-            "block_draws": [
-                [self.draw_slots[buffer.name], buffer.public or buffer.name, buffer.node.leaf.noise_kind, site, self.block_axis(buffer)]
-                for buffer, site in self.plan.block_draws.values()
-            ],
-            "plates": [_dim_entry(label.dim) for label in self.plan.plates],
-        }
-
-    def _buffer_entry(self, buffer: Buffer) -> dict:
-        entry = {
-            "name": buffer.public or buffer.name, "slot": self.slots[buffer.name], "role": buffer.role, "kind": buffer.kind,
-            "dims": [_dim_entry(dim) for dim in buffer.dims], "block": self.block_axis(buffer),
-        }  # fmt: skip
-        if isinstance(buffer.node, Input):
-            entry["leaf"] = self.leaf_numbers[buffer.node.leaf]
-        return entry
-
-    def _step_entry(self, step) -> dict:
-        if isinstance(step, Region):
-            return {"function": self.function_of[step].name, "plate": _dim_entry(step.plate.dim) if step.plate is not None else None}
-        if isinstance(step, DrawCall):
-            return {"draw": step.buffer.node.leaf.noise_kind, "buffer": step.buffer.public or step.buffer.name, "site": step.site, "row_axis": self._row_axis(step.buffer)}
-        return {
-            "operator": step.helper, "buffers": [buffer.public or buffer.name for buffer in step.buffers], "batch": [_dim_entry(dim) for dim in step.batch],
-            "order": _dim_entry(step.order), "columns": _dim_entry(step.columns),
-            "flag": _dim_entry(step.flag) if isinstance(step.flag, Dim) else int(step.flag),
-            "about": text(step.node.children[0], 60), "site": str(site_of(step.node) or ""),
-        }  # fmt: skip
-
-    def _row_axis(self, buffer: Buffer) -> int:
-        return next((k for k, axis in enumerate(buffer.axes) if axis in self.plan.plates), 0)
-
 
 def label_names_of(axes: Sequence[Label]) -> list[str]:
     """The letters of a buffer's axes, for comments."""
     return [(str(label.dim).lower() if label.dim.is_name else str(label.dim).replace(" ", "")) + "'" * label.number for label in axes]
-
-
-def _dim_entry(dim: Dim) -> list:
-    """A dim as JSON: [[coefficient, [size names]], ...], known sizes multiplied out."""
-    entry = []
-    for monomial, coefficient in dim.terms:
-        names = []
-        for name in monomial:
-            if name.known is None:
-                names.append(name.name)
-            else:
-                coefficient *= name.known
-        entry.append([coefficient, names])
-    return entry
 
 
 def _walk(items: Iterable) -> Iterable:

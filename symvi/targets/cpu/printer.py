@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 
 from symvi.expr.dims import Dim
 from symvi.loops.ast import (
@@ -31,7 +32,9 @@ from symvi.loops.ast import (
 __all__ = ["Printer"]
 
 TERNARY, LOGIC, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(1, 9)
-COMMENT_COLUMN = 78
+COMMENT_COLUMN = 80
+WIDTH = 140
+BREAKS = ("+", "-", "*", "/", "if", "else", "and", "or")
 BLOCK_SIZE_NAME = "BLOCK"
 
 
@@ -39,7 +42,7 @@ class Printer:
     """Prints the statements of one function. `slots` gives the table slot of a draw; float32 modules wrap their literals."""
 
     def __init__(self, dtype: str, extents: dict[Dim, str], full_sizes: dict[Dim, str], slots: dict[str, int]):
-        self.single = dtype == "float32"
+        self.dtype, self.single = dtype, dtype == "float32"
         self.extents, self.full_sizes, self.slots = extents, full_sizes, slots
         self.functions: set[str] = set()
 
@@ -71,7 +74,7 @@ class Printer:
         else:
             text = repr(number)
         if self.single:
-            return f"real({text})", ATOM
+            return f"{self.dtype}({text})", ATOM
         return text, ATOM if not text.startswith("-") else UNARY
 
     def _name(self, node: Name):
@@ -99,7 +102,7 @@ class Printer:
         return f"{node.array}[{', '.join(self.expression(index) for index in node.indices)}]", ATOM
 
     def _cast(self, node: Cast):
-        return f"real({self.expression(node.operand)})", ATOM
+        return f"{self.dtype}({self.expression(node.operand)})", ATOM
 
     def _call(self, node: Call):
         if node.text is not None and node.function not in ("floor", "ceil"):
@@ -145,48 +148,82 @@ class Printer:
             lines.extend(getattr(self, "_" + type(statement).__name__.lower() + "_lines")(statement, indent))
         return lines
 
-    def line(self, indent: int, text: str, comment: str = "") -> str:
-        text = "    " * indent + text
-        return f"{text:<{COMMENT_COLUMN}}# {comment}" if comment else text
+    def line(self, indent: int, text: str, comment: str = "") -> list[str]:
+        """A line with its comment beside it, or above it where both together are too long."""
+        margin = "    " * indent
+        if len(margin + text) > WIDTH:
+            return [*self._above(margin, comment), *_folded(margin, text)]
+        if not comment:
+            return [margin + text]
+        both = f"{margin + text:<{COMMENT_COLUMN - 2}}  # {comment}"
+        return [both] if len(both) <= WIDTH else [*self._above(margin, comment), margin + text]
+
+    @staticmethod
+    def _above(margin: str, comment: str) -> list[str]:
+        return [margin + "# " + part for part in textwrap.wrap(comment, WIDTH - len(margin) - 2)]
 
     def _let_lines(self, node: Let, indent: int):
-        return [self.line(indent, f"{node.name} = {self.expression(node.value)}", node.comment)]
+        return self.line(indent, f"{node.name} = {self.expression(node.value)}", node.comment)
 
     def _assign_lines(self, node: Assign, indent: int):
-        return [self.line(indent, f"{self.expression(Load(node.array, node.indices, 'f'))} = {self.expression(node.value)}", node.comment)]
+        return self.line(indent, f"{self.expression(Load(node.array, node.indices, 'f'))} = {self.expression(node.value)}", node.comment)
 
     def _accumulate_lines(self, node: Accumulate, indent: int):
         target = node.target if node.indices is None else self.expression(Load(node.target, node.indices, "f"))
         value = self.expression(node.value)
         if node.operation == "+" and isinstance(node.value, Add) and len(node.value.terms) == 1 and node.value.terms[0][0] < 0:
-            return [self.line(indent, f"{target} -= {self.expression(node.value.terms[0][1])}", node.comment)]
+            return self.line(indent, f"{target} -= {self.expression(node.value.terms[0][1])}", node.comment)
         if node.operation in ("+", "*"):
-            return [self.line(indent, f"{target} {node.operation}= {value}", node.comment)]
+            return self.line(indent, f"{target} {node.operation}= {value}", node.comment)
         if node.operation in ("max", "min"):
             name = "maximum" if node.operation == "max" else "minimum"
             self.functions.add(name)
-            return [self.line(indent, f"{target} = {name}({target}, {value})", node.comment)]
-        return [self.line(indent, f"{target} = {target} {node.operation} {self.at(node.value, COMPARISON)}", node.comment)]
+            return self.line(indent, f"{target} = {name}({target}, {value})", node.comment)
+        return self.line(indent, f"{target} = {target} {node.operation} {self.at(node.value, COMPARISON)}", node.comment)
 
     def _for_lines(self, node: For, indent: int):
-        return [self.line(indent, f"for {node.index} in range({self.expression(node.extent)}):", node.comment), *self.statements(node.body, indent + 1)]
+        head = self.line(indent, f"for {node.index} in range({self.expression(node.extent)}):", node.comment)
+        return [*head, *self.statements(node.body, indent + 1)]
 
     def _view_lines(self, node: View, indent: int):
         slices = ", ".join("lo:hi" if axis == node.axis else ":" for axis in range(node.axis + 1))
-        return [self.line(indent, f"{node.name} = {node.array}[{slices}]", node.comment)]
+        return self.line(indent, f"{node.name} = {node.array}[{slices}]", node.comment)
 
     def _drawrows_lines(self, node: DrawRows, indent: int):
-        return [self.line(indent, f"draw_rows(table, {self.slots[node.slot]}, lo, hi)", node.comment or f"fresh noise: {node.name}")]
+        return self.line(indent, f"draw_rows(table, {self.slots[node.slot]}, lo, hi)", node.comment or f"fresh noise: {node.name}")
 
     def _comment_lines(self, node: Comment, indent: int):
         return ["    " * indent + "# " + node.text]
 
     def _blockloop_lines(self, node: BlockLoop, indent: int):
         return [
-            self.line(indent, f"for lo in range(n0, n1, {BLOCK_SIZE_NAME}):"),
-            self.line(indent + 1, f"hi = min(lo + {BLOCK_SIZE_NAME}, n1)"),
-            self.line(indent + 1, "rows = hi - lo"),
+            *self.line(indent, f"for lo in range(n0, n1, {BLOCK_SIZE_NAME}):"),
+            *self.line(indent + 1, f"hi = min(lo + {BLOCK_SIZE_NAME}, n1)"),
+            *self.line(indent + 1, "rows = hi - lo"),
             *self.statements(node.body, indent + 1),
         ]
 
 
+def _folded(margin: str, text: str) -> list[str]:
+    """A long assignment over several lines, broken before operators: of the outermost level, further inside where that is not enough."""
+    target, sign, value = next((text.partition(s) for s in (" += ", " -= ", " *= ", " = ") if s in text), ("", "", text))
+    room = WIDTH - len(margin) - 4
+    pieces = next((p for p in (_pieces(value, level) for level in range(4)) if max(map(len, p)) <= room), _pieces(value, 3))
+    lines = [pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + 1 + len(piece) <= room:
+            lines[-1] += " " + piece
+        else:
+            lines.append(piece)
+    return [f"{margin}{target}{sign}(", *(f"{margin}    {line}" for line in lines), f"{margin})"]
+
+
+def _pieces(value: str, level: int) -> list[str]:
+    """The text cut before every operator inside at most `level` parentheses."""
+    pieces, depth, start = [], 0, 0
+    for position, letter in enumerate(value):
+        depth += (letter in "([") - (letter in ")]")
+        if depth <= level and letter == " " and value[position + 1 : position + 6].split(" ")[0] in BREAKS:
+            pieces.append(value[start:position])
+            start = position + 1
+    return [*pieces, value[start:]]

@@ -1,0 +1,95 @@
+"""What a plan is made of: results, buffers, regions that become functions, helper calls and draws, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from symvi.expr.dims import Dim
+from symvi.expr.labels import Label
+from symvi.expr.nodes import Array, Input, Node, Operator, Term
+
+__all__ = ["Output", "Buffer", "Region", "OperatorCall", "DrawCall", "Plan", "Stage"]
+
+Stage = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result: a term and the axes it is laid out on."""
+
+    name: str
+    term: Term
+    axes: tuple[Label, ...]
+
+
+@dataclass(eq=False)
+class Buffer:
+    """An array in memory. `axes` are the labels under which a term's value is stored."""
+
+    name: str
+    axes: tuple[Label, ...]
+    role: str  # input, output, temporary, draw
+    kind: str
+    node: Node | None = None
+    about: Node | None = None  # what a factor is of, for its name
+    scale: Fraction = Fraction(1)  # the buffer takes this multiple of the term's value
+    public: str = ""  # how binding calls it, where that is not a good variable
+
+    @property
+    def dims(self) -> tuple[Dim, ...]:
+        return tuple(axis.dim for axis in self.axes)
+
+
+@dataclass(eq=False)
+class Region:
+    """Statements that become one function: over blocks of a plate, or parameter-only."""
+
+    plate: Label | None
+    stage: Stage
+    stores: list[tuple[Buffer, Term]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class OperatorCall:
+    """A call of a compiled helper on whole arrays: a factor, a solve, a part of a concatenation.
+
+    The helper sees stacks: `batch` dims are multiplied together, then `order` (and `columns`) describe each matrix.
+    """
+
+    helper: str
+    buffers: tuple[Buffer, ...]
+    batch: tuple[Dim, ...]
+    order: Dim
+    columns: Dim
+    flag: Dim | int
+    stage: Stage
+    node: Operator
+
+
+@dataclass(eq=False)
+class DrawCall:
+    """Fresh noise for a whole array, before anything reads it."""
+
+    buffer: Buffer
+    site: int
+
+
+@dataclass
+class Plan:
+    """The regions, helper calls and draws of a program in order, with its buffers."""
+
+    outputs: list[Output]
+    plates: tuple[Label, ...]
+    steps: list[Region | OperatorCall | DrawCall]
+    buffers: list[Buffer]
+    of_array: dict[Array, Buffer]
+    of_term: dict[Term, Buffer]
+    block_draws: dict[Input, tuple[Buffer, int]]  # plate-sized noise, drawn block by block
+    homes: dict[Term, Label | None]
+    stages: dict[Node, Stage]
+
+    def computed_in(self, term: Term, region: Region) -> bool:
+        """Is the stored value of `term` made by this region?"""
+        same = self.stages[term] == region.stage if region.plate is None else self.stages[term][0] == region.stage[0]
+        return same and self.homes[term] == region.plate

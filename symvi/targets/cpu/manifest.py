@@ -1,0 +1,84 @@
+"""The manifest of an emitted module: what binding needs to know, as JSON.
+
+    sizes        [name, slot of the extent, slot of the full size]
+    buffers      name, slot in the table, role, kind, dims, the axis that is a block of rows (or -1), the leaf's number if it is one
+    steps        {function, plate}, {operator, buffers, batch, order, columns, flag} or {draw, buffer, site, row_axis}
+    block_draws  [slot, buffer, kind, site, row axis]: noise drawn inside a pass, block by block
+
+A dim is [[coefficient, [names of sizes]], ...], a sum of products.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symvi.expr.dims import Dim
+from symvi.expr.nodes import Input
+from symvi.expr.printing import text
+from symvi.expr.provenance import site_of
+from symvi.plan.program import Buffer, DrawCall, Region
+
+if TYPE_CHECKING:
+    from symvi.targets.cpu.module import Emitter
+
+__all__ = ["manifest_of"]
+
+
+def manifest_of(emitter: Emitter) -> dict:
+    """The manifest of a module whose functions have been emitted."""
+    plan = emitter.plan
+    return {
+        "name": emitter.name,
+        "dtype": emitter.dtype,
+        "table": emitter.table_size,
+        "sizes": [[size, emitter.extent_slot[size], emitter.full_slot[size]] for size in emitter.sizes],
+        "buffers": [_buffer_entry(emitter, buffer) for buffer in emitter.all_buffers()],
+        "steps": [_step_entry(emitter, step) for step in plan.steps],
+        "block_draws": [
+            [emitter.draw_slots[buffer.name], _name(buffer), buffer.node.leaf.noise_kind, site, emitter.block_axis(buffer)]
+            for buffer, site in plan.block_draws.values()
+        ],
+        "plates": [_dim_entry(label.dim) for label in plan.plates],
+    }
+
+
+def _name(buffer: Buffer) -> str:
+    return buffer.public or buffer.name
+
+
+def _buffer_entry(emitter: Emitter, buffer: Buffer) -> dict:
+    entry = {
+        "name": _name(buffer), "slot": emitter.slots[buffer.name], "role": buffer.role, "kind": buffer.kind,
+        "dims": [_dim_entry(dim) for dim in buffer.dims], "block": emitter.block_axis(buffer),
+    }  # fmt: skip
+    if isinstance(buffer.node, Input):
+        entry["leaf"] = emitter.leaf_numbers[buffer.node.leaf]
+    return entry
+
+
+def _step_entry(emitter: Emitter, step) -> dict:
+    if isinstance(step, Region):
+        return {"function": emitter.function_of[step].name, "plate": _dim_entry(step.plate.dim) if step.plate is not None else None}
+    if isinstance(step, DrawCall):
+        row_axis = next((k for k, axis in enumerate(step.buffer.axes) if axis in emitter.plan.plates), 0)
+        return {"draw": step.buffer.node.leaf.noise_kind, "buffer": _name(step.buffer), "site": step.site, "row_axis": row_axis}
+    return {
+        "operator": step.helper, "buffers": [_name(buffer) for buffer in step.buffers], "batch": [_dim_entry(dim) for dim in step.batch],
+        "order": _dim_entry(step.order), "columns": _dim_entry(step.columns),
+        "flag": _dim_entry(step.flag) if isinstance(step.flag, Dim) else int(step.flag),
+        "about": text(step.node.children[0], 60), "site": str(site_of(step.node) or ""),
+    }  # fmt: skip
+
+
+def _dim_entry(dim: Dim) -> list:
+    """A dim as JSON: [[coefficient, [size names]], ...], known sizes multiplied out."""
+    entry = []
+    for monomial, coefficient in dim.terms:
+        names = []
+        for name in monomial:
+            if name.known is None:
+                names.append(name.name)
+            else:
+                coefficient *= name.known
+        entry.append([coefficient, names])
+    return entry
