@@ -13,8 +13,8 @@ import symvi as sv
 from symvi.array.expression import array_of
 from symvi.expr.nodes import Apply, Contract, Node, Operator, postorder
 from symvi.fit.function import output_of
-from symvi.fit.pipeline import Request, lower_request
 from symvi.fit.leaves import unique_names
+from symvi.fit.pipeline import Request, lower_request
 from symvi.runtime import helpers
 from symvi.targets.cpu.module import emit
 
@@ -43,7 +43,12 @@ def count(root: Node) -> dict[str, int]:
     nodes = list(postorder([root]))
     functions = sum(isinstance(n, Apply) and n.function.cost > 2 for n in nodes)
     contractions = sum(isinstance(n, Contract) and bool(n.bound) for n in nodes)
-    return {"nodes": len(nodes), "transcendentals": functions, "contractions": contractions, "array atoms": sum(isinstance(n, Operator) for n in nodes)}
+    return {
+        "nodes": len(nodes),
+        "transcendentals": functions,
+        "contractions": contractions,
+        "array atoms": sum(isinstance(n, Operator) for n in nodes),
+    }
 
 
 def main(repeats: int = 5) -> None:

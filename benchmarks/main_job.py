@@ -48,7 +48,9 @@ def run(code: str, cache: str) -> tuple[float, dict]:
     """Start of the process, and the last line that it prints."""
     environment = {**os.environ, "SYMVI_CACHE_DIR": cache}
     start = time.time()
-    done = subprocess.run([sys.executable, "-c", code.format(examples=str(EXAMPLES))], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(examples=str(EXAMPLES))], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return start, json.loads(done.stdout.strip().splitlines()[-1])
@@ -57,7 +59,9 @@ def run(code: str, cache: str) -> tuple[float, dict]:
 def main(repeats: int = 5) -> None:
     with tempfile.TemporaryDirectory() as cache:
         start, cold = run(COLD, cache)
-        print(f"cold, whole process: {time.time() - start:.1f} s  (building and compiling the model {cold['compiled']:.1f} s; {cold['verdict']}, ELBO {cold['elbo']:.3f})")
+        print(
+            f"cold, whole process: {time.time() - start:.1f} s  (building and compiling the model {cold['compiled']:.1f} s; {cold['verdict']}, ELBO {cold['elbo']:.3f})"
+        )
         start, again = run(COLD, cache)
         print(f"again, whole process: {time.time() - start:.1f} s  (compiling {again['compiled']:.2f} s)")
         run(WARM, cache)
@@ -67,7 +71,9 @@ def main(repeats: int = 5) -> None:
             assert warm["hit"]
             firsts.append(warm["first"] - start)
             imports.append(warm["imported"] - start)
-        print(f"warm, process start to the first value: {statistics.median(firsts):.2f} s (min {min(firsts):.2f}, max {max(firsts):.2f}), imports {statistics.median(imports):.2f} s")
+        print(
+            f"warm, process start to the first value: {statistics.median(firsts):.2f} s (min {min(firsts):.2f}, max {max(firsts):.2f}), imports {statistics.median(imports):.2f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -227,7 +227,8 @@ def operator_draw_rademacher(n0, n1, d):
 OPERATORS = {
     "cholesky": operator_cholesky, "cholesky_inverse": operator_cholesky_inverse, "cholesky_logdet": operator_cholesky_logdet,
     "cholesky_solve": operator_cholesky_solve, "solve_lower": operator_solve_lower,
-    "solve_lower_transposed": operator_solve_lower_transposed, "lu": operator_lu, "lu_inverse": operator_lu_inverse, "lu_solve": operator_lu_solve, "lu_logdet": operator_lu_logdet,
+    "solve_lower_transposed": operator_solve_lower_transposed, "lu": operator_lu, "lu_inverse": operator_lu_inverse,
+    "lu_solve": operator_lu_solve, "lu_logdet": operator_lu_logdet,
     "cumsum": operator_cumsum, "cumsum_integers": operator_cumsum_integers, "concatenate": operator_concatenate,
     "concatenate_integers": operator_concatenate_integers, "concatenate_booleans": operator_concatenate_booleans,
     "draw_normal": operator_draw_normal, "draw_uniform": operator_draw_uniform, "draw_exponential": operator_draw_exponential,

@@ -13,9 +13,10 @@ from numba import njit
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-STRICT = dict(error_model="numpy", nogil=True, forceinline=True)  # fused operations are written out: the same bits wherever it is inlined
+# Fused operations are written out: the same bits wherever a function is inlined. What is cached need not be typed again by the next model.
+STRICT = dict(error_model="numpy", nogil=True, forceinline=True, cache=True)
 EXACT = dict(fastmath={"contract"}, **STRICT)
-CALLED = dict(error_model="numpy", nogil=True, fastmath={"contract"})  # long and scalar: left to LLVM whether to inline
+CALLED = dict(error_model="numpy", nogil=True, fastmath={"contract"}, cache=True)  # long and scalar: left to LLVM whether to inline
 
 I32 = ir.IntType(32)
 # llvm.ldexp is one instruction on AVX-512 and a library call elsewhere; LLVM has it from version 17 on.

@@ -11,7 +11,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 KERNEL = types.int64(types.int64, types.int64, types.CPointer(types.int64))
-TABLE_VIEWS = dict(error_model="numpy")
+TABLE_VIEWS = dict(error_model="numpy", cache=True)
 PASS = dict(fastmath={"reassoc", "nsz", "contract"}, error_model="numpy", cache=True)  # sums; NaN and inf keep their meaning
 smallest, largest = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # where a maximum or minimum of integers starts
 BLOCK = 128  # rows of a plate that are worked on together

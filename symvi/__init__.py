@@ -13,13 +13,13 @@ from symvi import optim
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue
 from symvi.array import initialisers as init
 from symvi.array import linalg
+from symvi.array.assumptions import assume, lower, psd, symmetric
 from symvi.array.creation import *  # noqa: F403
 from symvi.array.expression import Expr
 from symvi.array.functions import *  # noqa: F403
 from symvi.array.functions import stop_gradient, surrogate
 from symvi.array.indexing import *  # noqa: F403
 from symvi.array.leaves import IndexOf, data, index, noise, param, shared
-from symvi.array.assumptions import assume, lower, psd, symmetric
 from symvi.array.products import *  # noqa: F403
 from symvi.array.reductions import *  # noqa: F403
 from symvi.array.substitution import rename

@@ -19,6 +19,9 @@ print(round(seconds, 3), *heavy)
 
 
 def test_import_is_light_and_quick():
-    runs = [subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split() for _ in range(3)]
+    runs = [
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split()
+        for _ in range(3)
+    ]
     assert runs[0][1:] == [], f"imported by `import symvi`: {runs[0][1:]}"
     assert min(float(run[0]) for run in runs) < 0.4, "seconds of processor time, NumPy's own import apart"

@@ -37,7 +37,9 @@ def assume(a: Any, *facts: Any) -> Expr:
             if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
                 raise mistake(f"assume: {name} is a fact of square matrices, {text(a)} has dims {shape_text(a.shape)}")
             if a.axes[-1] is not None:
-                assert_fact(array_of(a), name)
+                array = array_of(a)
+                a.term.memo.setdefault("stated", set()).add(array)  # the array lives, and its facts with it, as long as the expression
+                assert_fact(array, name)
         elif name in SCALAR_FACTS:
             assert_fact(a.term, name)
         else:

@@ -154,10 +154,16 @@ class Expr:
         return any(node in wanted for node in postorder((self.term,)))
 
     def xreplace(self, rule: dict) -> Expr:
-        """Replace leaves (or whole subexpressions) by expressions of the same shape."""
+        """Replace leaves (or whole subexpressions) by expressions of the same shape, all at once."""
         return late.substitute(self, rule)
 
-    subs = xreplace
+    def subs(self, *arguments: Any) -> Expr:
+        """`subs({old: new})` or `subs(old, new)`: as xreplace."""
+        if len(arguments) == 2:
+            return self.xreplace({arguments[0]: arguments[1]})
+        if len(arguments) != 1:
+            raise mistake(f"subs takes {{old: new}} or old, new, not {len(arguments)} arguments", ExpressionError)
+        return self.xreplace(dict(arguments[0]))
 
     def diff(self, variable: Expr) -> Expr:
         """The gradient by `variable`."""
@@ -176,7 +182,8 @@ class Expr:
     def __array__(self, *args, **kwargs):
         raise mistake(
             f"the expression {text(self)} is not an array of numbers; evaluate it with .eval({{...}}). NumPy's functions without a meaning "
-            "for expressions convert their arguments, and so does a pandas object on the left of an operator: use sv's functions, and .to_numpy()",
+            "for expressions convert their arguments, and so does a pandas object on the left of an operator: "
+            "use sv's functions, and .to_numpy()",
             ExpressionError,
         )
 
@@ -189,7 +196,9 @@ class Expr:
         raise mistake(f"`in` has no meaning for the expression {text(self)}; .has(leaf) asks whether a leaf occurs in it", ExpressionError)
 
     def __setitem__(self, key: object, value: object):
-        raise mistake(f"expressions are values: {text(self)} cannot be assigned to; build a new one with sv.where or sv.concatenate", ExpressionError)
+        raise mistake(
+            f"expressions are values: {text(self)} cannot be assigned to; build a new one with sv.where or sv.concatenate", ExpressionError
+        )
 
     @property
     def real(self) -> Expr:
@@ -329,7 +338,8 @@ def _mismatch(operands: Sequence[Expr], extents: Sequence[Dim], operation: str) 
     number = [dim.value for dim in extents if dim.value is not None]
     mend = "give both the same dim, or a new axis with [:, None]"
     if named and number:
-        mend = f'if the size of {named[0]} is known now, say so: sv.dim("{named[0]}", {number[0]}); else pass the array through sv.data(name, {named[0]})'
+        mend = f'if the size of {named[0]} is known now, say so: sv.dim("{named[0]}", {number[0]}); '
+        mend += f"else pass the array through sv.data(name, {named[0]})"
     return f"the dims {clash} do not fit together in `{operation or 'broadcast'}` of {described}; only a literal 1 broadcasts. Mend: {mend}"
 
 
@@ -354,23 +364,6 @@ def array_of(expression: Expr, keep_ones: bool = False) -> Array:
     return build.tensor(expression.term, [axis for axis in expression.axes if axis is not None])
 
 
-# ------------------------------------------------------------------------------------------------------------ operators
-def _operator(name, function):
-    function.__name__ = name
-
-    def forward(self, other):
-        return elementwise(function, self, other) if _is_operand(other) else NotImplemented
-
-    def backward(self, other):
-        return elementwise(function, other, self) if _is_operand(other) else NotImplemented
-
-    return forward, backward
-
-
-def _is_operand(value: Any) -> bool:
-    return isinstance(value, (Expr, Dim, numbers.Number, list, tuple)) or hasattr(value, "__array__")
-
-
 def truth(term: Term) -> Term:
     """A term as a condition: numbers hold where they are not 0."""
     return term if term.kind == "b" else scalar.not_equal(term, 0)
@@ -379,49 +372,6 @@ def truth(term: Term) -> Term:
 def as_integer(term: Term) -> Term:
     """A boolean term as 0 or 1; any other as it is."""
     return scalar.where(term, 1, 0) if term.kind == "b" else term
-
-
-def power(base: Term, exponent: Term) -> Term:
-    """base ** exponent; integer exponents are exact powers."""
-    return scalar.power(base, exponent)
-
-
-def _of_booleans(symbol: str, function):
-    """NumPy's & | ^ ~ work on the bits of integers; here they are logical, so they take booleans only."""
-
-    def checked(*terms: Term) -> Term:
-        if any(term.kind != "b" for term in terms):
-            shown = f" {symbol} ".join(map(text, terms)) if len(terms) > 1 else f"{symbol}{text(terms[0])}"
-            raise mistake(f"`{shown}` takes boolean expressions, such as x > 0", ExpressionError)
-        return function(*terms)
-
-    return checked
-
-
-for _name, _symbol, _function in [
-    ("add", "+", lambda a, b: a + b),
-    ("sub", "-", lambda a, b: a - b),
-    ("mul", "*", lambda a, b: a * b),
-    ("truediv", "/", lambda a, b: scalar.as_float(a) / b if a.kind != "f" and b.kind != "f" else a / b),
-    ("pow", "**", power),
-    ("floordiv", "//", scalar.floor_divide),
-    ("mod", "%", scalar.remainder),
-    ("and", "&", _of_booleans("&", scalar.logical_and)),
-    ("or", "|", _of_booleans("|", scalar.logical_or)),
-    ("xor", "^", _of_booleans("^", scalar.not_equal)),
-]:
-    _wrapped = (lambda f: lambda a, b: f(a, b))(_function)
-    _forward, _backward = _operator(_symbol, _wrapped)
-    setattr(Expr, f"__{_name}__", _forward)
-    setattr(Expr, f"__r{_name}__", _backward)
-
-for _name, _function in [("lt", scalar.less), ("le", scalar.less_equal), ("gt", scalar.greater), ("ge", scalar.greater_equal)]:
-    setattr(Expr, f"__{_name}__", _operator(_function.name, (lambda f: lambda a, b: f(a, b))(_function))[0])
-
-Expr.__neg__ = lambda self: Expr(-self.term, self.axes, self.shape)
-Expr.__pos__ = lambda self: self
-Expr.__abs__ = lambda self: elementwise(scalar.absolute, self)
-Expr.__invert__ = lambda self: elementwise(_of_booleans("~", scalar.logical_not), self)
 
 
 def dims_of(values: Sequence[Any]) -> tuple[Dim, ...]:

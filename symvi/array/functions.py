@@ -11,10 +11,14 @@ from symvi.expr import build
 from symvi.expr.nodes import Term
 
 __all__ = [
-    "abs", "absolute", "add", "arccos", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "clip", "cos", "cosh", "digamma",
-    "divide", "equal", "erf", "erfc", "exp", "expit", "expm1", "floor", "gammaln", "greater", "greater_equal", "isnan", "less", "less_equal",
-    "log", "log10", "log1mexp", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
-    "maximum", "minimum", "multiply", "ndtr", "ndtri", "negative", "not_equal", "pi", "power", "reciprocal", "sigmoid", "sign", "sin", "sinh",
+    "abs", "absolute", "add", "arccos", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "clip", "cos", "cosh",
+    "digamma",
+    "divide", "equal", "erf", "erfc", "exp", "expit", "expm1", "floor", "gammaln", "greater", "greater_equal", "isnan", "less",
+    "less_equal",
+    "log", "log10", "log1mexp", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logit",
+    "maximum", "minimum", "multiply", "ndtr", "ndtri", "negative", "not_equal", "pi", "power", "reciprocal", "sigmoid", "sign", "sin",
+    "sinh",
     "softplus", "sqrt", "square", "subtract", "tan", "tanh", "trigamma", "where", "xlog1py", "xlogy", "betaln", "stop_gradient",
 ]  # fmt: skip
 
@@ -26,7 +30,9 @@ def _function(name: str, documentation: str):
 
     def function(*operands: Any) -> Expr:
         if len(operands) != declared.arity:
-            raise mistake(f"{name} takes {declared.arity} argument{'s' if declared.arity > 1 else ''}, not {len(operands)}", ExpressionError)
+            raise mistake(
+                f"{name} takes {declared.arity} argument{'s' if declared.arity > 1 else ''}, not {len(operands)}", ExpressionError
+            )
         return elementwise(declared, *operands)
 
     function.__name__ = function.__qualname__ = name

@@ -6,6 +6,7 @@ from symvi.array.matrices import diag, diagonal, tril, triu
 from symvi.array.subscripts import getitem
 
 __all__ = [
-    "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "reshape", "ravel", "broadcast_to", "take", "flip", "diag", "diagonal", "tril",
+    "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "reshape", "ravel", "broadcast_to", "take", "flip", "diag", "diagonal",
+    "tril",
     "triu", "concatenate", "stack", "hstack", "vstack", "getitem",
 ]  # fmt: skip

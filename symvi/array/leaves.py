@@ -65,7 +65,10 @@ def param(name: str, *shape: Dim | int, init: Any = None, support: Any = None) -
     dims = dims_of(shape)
     if init is None:
         if len(dims) > 1 and not getattr(support, "has_default", False):
-            raise mistake(f"the matrix parameter {name!r} needs init= (a number, an array, or sv.init.normal(0.1), sv.init.glorot(), ...)", ExpressionError)
+            raise mistake(
+                f"the matrix parameter {name!r} needs init= (a number, an array, or sv.init.normal(0.1), sv.init.glorot(), ...)",
+                ExpressionError,
+            )
         init = getattr(support, "default", 0.0)
     if init is not None and not callable(init):
         init = _starting_array(name, dims, init, support)
@@ -75,24 +78,38 @@ def param(name: str, *shape: Dim | int, init: Any = None, support: Any = None) -
 def _starting_array(name: str, dims: tuple[Dim, ...], init: Any, support: Any) -> float | np.ndarray:
     """`init` as a number or a float array that fits the dims and the support."""
     if isinstance(init, Expr):
-        raise mistake(f"init of the parameter {name!r} is a number, an array or an initialiser of sv.init, not the expression {init!r}", ExpressionError)
+        raise mistake(
+            f"init of the parameter {name!r} is a number, an array or an initialiser of sv.init, not the expression {init!r}",
+            ExpressionError,
+        )
     try:
         array = np.array(init, dtype=np.float64)
     except (TypeError, ValueError):
-        raise mistake(f"init of the parameter {name!r} is a number, an array or an initialiser of sv.init, not {init!r}", ExpressionError) from None
+        raise mistake(
+            f"init of the parameter {name!r} is a number, an array or an initialiser of sv.init, not {init!r}", ExpressionError
+        ) from None
     if array.ndim and array.ndim != len(dims):
         raise mistake(f"init of the parameter {name!r} has {array.ndim} axes, the parameter has the dims {shape_text(dims)}", ShapeError)
     for axis, (dim, extent) in enumerate(zip(dims, array.shape)):
         if dim.value is not None and dim.value != extent:
-            raise mistake(f"init of the parameter {name!r} has {extent} entries on axis {axis}, the dim {dim} there has the size {dim.value}", ShapeError)
+            raise mistake(
+                f"init of the parameter {name!r} has {extent} entries on axis {axis}, the dim {dim} there has the size {dim.value}",
+                ShapeError,
+            )
     if not np.isfinite(array).all():
         place = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise mistake(f"init of the parameter {name!r} is {array[place]}{f' at index {list(place)}' if place else ''}; it starts at finite values", DataError)
+        raise mistake(
+            f"init of the parameter {name!r} is {array[place]}{f' at index {list(place)}' if place else ''}; it starts at finite values",
+            DataError,
+        )
     if support is not None and not (array.ndim == 0 and support.event_rank) and not support.contains(array):
         index = support.first_violation(array)
         value = array[index] if array.ndim else array.item()
         at = f" (at index {list(index)})" if index else ""
-        raise mistake(f"init of the parameter {name!r} lies outside its support: {value}{at} where {support} takes {support.requirement}", SupportError)
+        raise mistake(
+            f"init of the parameter {name!r} lies outside its support: {value}{at} where {support} takes {support.requirement}",
+            SupportError,
+        )
     return array if array.ndim else array.item()
 
 
@@ -120,7 +137,9 @@ class Shared(Expr):
         except (TypeError, ValueError):
             raise mistake(f"the shared variable {leaf.name} takes numbers, not {value!r}", DataError) from None
         if array.shape != leaf.attributes["value"].shape:
-            raise mistake(f"the shared variable {leaf.name} has shape {leaf.attributes['value'].shape}, the new value {array.shape}", DataError)
+            raise mistake(
+                f"the shared variable {leaf.name} has shape {leaf.attributes['value'].shape}, the new value {array.shape}", DataError
+            )
         leaf.attributes["value"] = np.ascontiguousarray(array).copy().reshape(array.shape)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symvi.array import axes, creation, functions, joining, linalg, matrices, products, reductions
+from symvi.array import axes, creation, functions, joining, linalg, matrices, operators, products, reductions  # noqa: F401 - each installs its methods
 from symvi.array.expression import Expr, as_expr, mistake
 from symvi.errors import ExpressionError
 
@@ -16,7 +16,8 @@ __all__ = ["UFUNCS", "FUNCTIONS"]
 UFUNCS = {
     **{name: getattr(functions, name) for name in functions.__all__ if isinstance(getattr(np, name, None), np.ufunc)},
     "true_divide": functions.divide, "positive": lambda x: as_expr(x), "conjugate": lambda x: as_expr(x), "fabs": functions.abs,
-    "float_power": functions.power, "bitwise_and": lambda x, y: as_expr(x) & y, "bitwise_or": lambda x, y: as_expr(x) | y, "invert": lambda x: ~as_expr(x),
+    "float_power": functions.power, "bitwise_and": lambda x, y: as_expr(x) & y, "bitwise_or": lambda x, y: as_expr(x) | y,
+    "invert": lambda x: ~as_expr(x),
     "bitwise_xor": lambda x, y: as_expr(x) ^ y, "floor_divide": lambda x, y: as_expr(x) // y,
     "remainder": lambda x, y: as_expr(x) % y, "matmul": products.matmul, "fmax": functions.maximum, "fmin": functions.minimum,
 }  # fmt: skip
@@ -34,7 +35,8 @@ FUNCTIONS |= {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.size: l
 
 def _array_ufunc(self, ufunc, method, *inputs: Any, **options: Any):
     if method != "__call__" or options:
-        raise mistake(f"np.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} with {', '.join(options) or 'this method'} is not defined for expressions", ExpressionError)
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        raise mistake(f"np.{name}{f' with {chr(44).join(options)}' if options else ''} is not defined for expressions", ExpressionError)
     function = UFUNCS.get(ufunc.__name__)
     if function is None:
         raise mistake(f"np.{ufunc.__name__} is not defined for expressions", ExpressionError)

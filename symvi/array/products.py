@@ -41,7 +41,9 @@ def matmul(a: Any, b: Any) -> Expr:
     """NumPy's matrix product; leading axes broadcast."""
     a, b = as_expr(a), as_expr(b)
     if not a.ndim or not b.ndim:
-        raise mistake(f"`@` needs at least one axis on both sides: {text(a)} has dims {shape_text(a.shape)}, {text(b)} has {shape_text(b.shape)}")
+        raise mistake(
+            f"`@` needs at least one axis on both sides: {text(a)} has dims {shape_text(a.shape)}, {text(b)} has {shape_text(b.shape)}"
+        )
     left = a.shape[-1]
     right = b.shape[-2] if b.ndim > 1 else b.shape[-1]
     joint = joint_dim(left, right)
@@ -108,10 +110,16 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Expr:
     if hasattr(axes, "__index__"):
         count = int(axes)
         if not 0 <= count <= min(a.ndim, b.ndim):
-            raise mistake(f"tensordot: {text(a)} with dims {shape_text(a.shape)} and {text(b)} with dims {shape_text(b.shape)} have no {count} axes to sum")
+            raise mistake(
+                f"tensordot: {text(a)} with dims {shape_text(a.shape)} and {text(b)} with dims {shape_text(b.shape)} "
+                f"have no {count} axes to sum"
+            )
         left, right = list(range(a.ndim - count, a.ndim)), list(range(count))
     else:
-        left, right = ([one_axis(x, k, "tensordot") for k in (side if isinstance(side, (list, tuple)) else [side])] for x, side in zip((a, b), axes, strict=True))
+        left, right = (
+            [one_axis(x, k, "tensordot") for k in (side if isinstance(side, (list, tuple)) else [side])]
+            for x, side in zip((a, b), axes, strict=True)
+        )
     letters = [chr(code) for code in range(0x61, 0x61 + a.ndim + b.ndim)]
     own, other = letters[: a.ndim], letters[a.ndim :]
     for k, l in zip(left, right, strict=True):
@@ -148,7 +156,9 @@ def einsum(subscripts: str, *operands: Any) -> Expr:
                 bound.append(label)
     factors = []
     for letters, expression in zip(inputs, expressions, strict=True):
-        factors.append((on_axes(expression, [labels[letter] if dim != 1 else None for letter, dim in zip(letters, expression.shape, strict=True)]), 1))
+        factors.append(
+            (on_axes(expression, [labels[letter] if dim != 1 else None for letter, dim in zip(letters, expression.shape, strict=True)]), 1)
+        )
     return Expr(build.contract(bound, factors), axes)
 
 
@@ -185,7 +195,9 @@ def _parse(subscripts: str, operands: list[Expr]) -> tuple[list[str], str]:
     if arrow:
         return inputs, output.replace("...", "".join(spare[:widest]))
     joined = "".join(inputs)
-    return inputs, "".join(spare[:widest]) + "".join(sorted(letter for letter in set(joined) if joined.count(letter) == 1 and letter not in spare))
+    return inputs, "".join(spare[:widest]) + "".join(
+        sorted(letter for letter in set(joined) if joined.count(letter) == 1 and letter not in spare)
+    )
 
 
 def trace(a: Any) -> Expr:

@@ -12,9 +12,25 @@ from symvi.atoms import joining
 from symvi.atoms.elementwise import as_float
 from symvi.expr import build
 from symvi.expr.dims import Dim
-from symvi.expr.nodes import Term
 
-__all__ = ["sum", "mean", "max", "min", "amax", "amin", "prod", "var", "std", "any", "all", "logsumexp", "logmeanexp", "softmax", "log_softmax", "cumsum"]
+__all__ = [
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "amax",
+    "amin",
+    "prod",
+    "var",
+    "std",
+    "any",
+    "all",
+    "logsumexp",
+    "logmeanexp",
+    "softmax",
+    "log_softmax",
+    "cumsum",
+]
 
 AxisArgument = int | Sequence[int] | None
 
@@ -130,5 +146,16 @@ def cumsum(x: Any, axis: int = -1) -> Expr:
     return moveaxis(result, -1, position)
 
 
-for _name, _function in [("sum", sum), ("mean", mean), ("max", max), ("min", min), ("prod", prod), ("var", var), ("std", std), ("any", any), ("all", all), ("cumsum", cumsum)]:
+for _name, _function in [
+    ("sum", sum),
+    ("mean", mean),
+    ("max", max),
+    ("min", min),
+    ("prod", prod),
+    ("var", var),
+    ("std", std),
+    ("any", any),
+    ("all", all),
+    ("cumsum", cumsum),
+]:
     setattr(Expr, _name, _function)

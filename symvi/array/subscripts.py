@@ -137,7 +137,9 @@ def _range(x: Expr, dim: Dim, item: slice) -> tuple[Dim, Dim, int]:
     start, stop = (_symbolic(bound, dim, default) for bound, default in zip(bounds, (Dim(0), dim), strict=True))
     extent = stop - start
     if step != 1 and (step < 1 or extent.value is None):
-        raise mistake(f"the extent of a slice of {dim} with step {step} is not a polynomial of sizes; it needs a size that is known, dim(name, size)")
+        raise mistake(
+            f"the extent of a slice of {dim} with step {step} is not a polynomial of sizes; it needs a size that is known, dim(name, size)"
+        )
     if extent.value is not None:
         extent = Dim(max(-(-extent.value // step), 0))
     return start, extent, step
@@ -176,7 +178,9 @@ def _index_expr(x: Expr, item: Any, dim: Dim) -> Expr:
         )
     if index.kind != "i":
         raise mistake(
-            f"an index is an integer expression, {text(index)} in {text(x)}[...] is not; declare it with dtype=int or dtype=sv.index({dim})", ExpressionError
+            f"an index is an integer expression, {text(index)} in {text(x)}[...] is not; "
+            f"declare it with dtype=int or dtype=sv.index({dim})",
+            ExpressionError,
         )
     return index
 
@@ -189,7 +193,8 @@ def _known_index(x: Expr, item: Any, dim: Dim) -> Any:
     low, high = int(array.min()), int(array.max())
     if dim.value is not None:
         if high >= dim.value or low < -dim.value:
-            raise mistake(f"the index {high if high >= dim.value else low} lies outside the axis of size {dim} of {text(x)} with dims {shape_text(x.shape)}")
+            outside = high if high >= dim.value else low
+            raise mistake(f"the index {outside} lies outside the axis of size {dim} of {text(x)} with dims {shape_text(x.shape)}")
         return np.where(array < 0, array + dim.value, array) if low < 0 else item
     return as_expr(array) + as_expr((array < 0).astype(np.int64)) * dim if low < 0 else item
 

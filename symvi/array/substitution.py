@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symvi.array.expression import Expr, array_of, as_expr, broadcast, mistake, shape_text
+from symvi.errors import ExpressionError
 from symvi.expr import build
 from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Array, Input, Node, postorder
@@ -18,6 +19,8 @@ def substitute(expression: Expr, rule: Mapping[Expr, object]) -> Expr:
     """Replace expressions by others of the same shape."""
     replacements: dict[Node, Node] = {}
     for old, new in rule.items():
+        if not isinstance(old, Expr):
+            raise mistake(f"what is replaced is an expression, not {old!r}", ExpressionError)
         new = as_expr(new)
         if old.shape != new.shape:
             _, axes, (_, term) = broadcast(old, new, operation="substitute")

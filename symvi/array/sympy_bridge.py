@@ -15,20 +15,44 @@ from symvi.array.joining import stack
 from symvi.errors import ExpressionError
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Apply, Constant, Contract, Input, Iota, NamedConstant, Node, Read, Reduce, Size, Sum, Surrogate, Tensor, Term, postorder
+from symvi.expr.nodes import (
+    Apply,
+    Constant,
+    Contract,
+    Input,
+    Iota,
+    NamedConstant,
+    Node,
+    Read,
+    Reduce,
+    Size,
+    Sum,
+    Surrogate,
+    Tensor,
+    Term,
+    postorder,
+)
 from symvi.expr.printing import label_names, text
 
 __all__ = ["from_sympy", "to_sympy"]
 
 # SymPy's name and ours, where a call is a call; what differs in its arguments stands in the functions below
 _SAME = {
-    "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2",
+    "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan",
+    "atan2": "arctan2",
     "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "arcsinh", "atanh": "arctanh", "Abs": "absolute", "sign": "sign", "erf": "erf",
-    "erfc": "erfc", "loggamma": "gammaln", "digamma": "digamma", "trigamma": "trigamma", "floor": "floor", "ceiling": "ceil", "Not": "logical_not",
+    "erfc": "erfc", "loggamma": "gammaln", "digamma": "digamma", "trigamma": "trigamma", "floor": "floor", "ceiling": "ceil",
+    "Not": "logical_not",
     "Equality": "equal", "Unequality": "not_equal", "StrictLessThan": "less", "LessThan": "less_equal", "StrictGreaterThan": "greater",
     "GreaterThan": "greater_equal",
 }  # fmt: skip
-_FOLDED = {"Max": functions.maximum, "Min": functions.minimum, "And": functions.logical_and, "Or": functions.logical_or, "Xor": functions.logical_xor}
+_FOLDED = {
+    "Max": functions.maximum,
+    "Min": functions.minimum,
+    "And": functions.logical_and,
+    "Or": functions.logical_or,
+    "Xor": functions.logical_xor,
+}
 
 
 # ------------------------------------------------------------------------------------------------------------ from SymPy
@@ -82,7 +106,7 @@ _opened: dict[Any, Any] = {}
 
 def _open(sympy: Any, node: Any) -> Any:
     """A user's own function written out by its definition; cached, because definitions may be slow."""
-    if not isinstance(node, sympy.core.function.Function) or type(node).__module__.partition(".")[0] == "sympy":
+    if not isinstance(node, sympy.core.function.Function) or str(type(node).__module__).partition(".")[0] == "sympy":
         return node
     if node not in _opened:
         found = node.doit(deep=False)
@@ -219,7 +243,9 @@ class _ToSymPy:
             return sympy.IndexedBase(node.array.name)[tuple(indices)] if indices else sympy.Symbol(node.array.name, real=True)
         if isinstance(node, Read) and isinstance(node.array, Tensor) and all(isinstance(index, Label) for index in node.indices):
             inner = self.term(node.array.term)
-            return inner.subs({self.indices[a]: self.indices[b] for a, b in zip(node.array.axes, node.indices, strict=True)}, simultaneous=True)
+            return inner.subs(
+                {self.indices[a]: self.indices[b] for a, b in zip(node.array.axes, node.indices, strict=True)}, simultaneous=True
+            )
         if isinstance(node, Apply):
             return self._apply(node.function.name, arguments)
         raise mistake(f"to_sympy: {text(node)} has no counterpart in SymPy", ExpressionError)
@@ -229,10 +255,13 @@ class _ToSymPy:
         special: dict[str, Callable] = {
             "sqrt": sympy.sqrt, "power": sympy.Pow, "where": lambda c, a, b: sympy.Piecewise((a, c), (b, True)), "as_float": lambda x: x,
             "log1p": lambda x: sympy.log(1 + x), "expm1": lambda x: sympy.exp(x) - 1, "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
-            "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "logit": lambda x: sympy.log(x / (1 - x)), "log1mexp": lambda x: sympy.log(1 - sympy.exp(x)),
-            "log2": lambda x: sympy.log(x, 2), "log10": lambda x: sympy.log(x, 10), "logaddexp": lambda x, y: sympy.log(sympy.exp(x) + sympy.exp(y)),
+            "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "logit": lambda x: sympy.log(x / (1 - x)),
+            "log1mexp": lambda x: sympy.log(1 - sympy.exp(x)),
+            "log2": lambda x: sympy.log(x, 2), "log10": lambda x: sympy.log(x, 10), "logaddexp": lambda x,
+            y: sympy.log(sympy.exp(x) + sympy.exp(y)),
             "ndtr": lambda x: sympy.erfc(-x / sympy.sqrt(2)) / 2, "log_ndtr": lambda x: sympy.log(sympy.erfc(-x / sympy.sqrt(2)) / 2),
-            "xlogy": lambda x, y: x * sympy.log(y), "xlog1py": lambda x, y: x * sympy.log(1 + y), "maximum": sympy.Max, "minimum": sympy.Min,
+            "xlogy": lambda x, y: x * sympy.log(y), "xlog1py": lambda x, y: x * sympy.log(1 + y), "maximum": sympy.Max,
+            "minimum": sympy.Min,
             "logical_and": sympy.And, "logical_or": sympy.Or, "floor_divide": lambda x, y: sympy.floor(x / y), "remainder": sympy.Mod,
         }  # fmt: skip
         if name in special:

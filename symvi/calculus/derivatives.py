@@ -28,7 +28,10 @@ def _arrays(variables: Sequence[Expr]) -> list[Array]:
                 GradientError,
             )
         if variable.kind != "f":
-            raise mistake(f"{variable.name} holds {variable.dtype.__name__} values, so there is no derivative by it; declare it with dtype=float", GradientError)
+            kind = variable.dtype.__name__
+            raise mistake(
+                f"{variable.name} holds {kind} values, so there is no derivative by it; declare it with dtype=float", GradientError
+            )
         arrays.append(array_of(variable))
     return arrays
 
@@ -45,7 +48,8 @@ def _expr(term: Term, variable: Expr) -> Expr:
 def _scalar(cost: Any) -> Term:
     cost = as_expr(cost)
     if cost.shape and any(dim != 1 for dim in cost.shape):
-        raise mistake(f"grad takes a scalar, {text(cost)} has dims {shape_text(cost.shape)}; take its sum, or use sv.jacobian or sv.vjp", GradientError)
+        told = f"{text(cost)} has dims {shape_text(cost.shape)}"
+        raise mistake(f"grad takes a scalar, {told}; take its sum, or use sv.jacobian or sv.vjp", GradientError)
     if cost.kind != "f":
         raise mistake(f"{text(cost)} is not real-valued, so it has no gradient", GradientError)
     return stabilise([cost.term])[0]
@@ -83,7 +87,8 @@ def jvp(output: Any, wrt: Any, tangents: Any) -> Expr:
     mapping = {}
     for variable, array, direction in zip(variables, _arrays(variables), directions, strict=True):
         if direction.shape != variable.shape:
-            raise mistake(f"jvp: the tangent of {variable.name} has dims {shape_text(direction.shape)}, not {shape_text(variable.shape)}", GradientError)
+            told = f"the tangent of {variable.name} has dims {shape_text(direction.shape)}"
+            raise mistake(f"jvp: {told}, not {shape_text(variable.shape)}", GradientError)
         mapping[array] = direction.term
     (term,) = pushforward(stabilise([output.term]), mapping)
     return Expr(term, output.axes, output.shape)

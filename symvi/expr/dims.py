@@ -41,7 +41,7 @@ def set_expression_hook(hook: Callable[[Dim], object]) -> None:
 class Dim:
     """An integer polynomial in named sizes."""
 
-    __slots__ = ("terms", "_hash", "_text")
+    __slots__ = ("terms", "_hash", "_text", "_key")
 
     def __init__(self, terms: Mapping[Monomial, int] | int = 0):
         if isinstance(terms, int):
@@ -50,6 +50,7 @@ class Dim:
         self.terms = tuple(sorted(kept.items(), key=lambda item: (-len(item[0]), [name.name for name in item[0]])))
         self._hash = hash(self.terms[0][1] if self.terms else 0) if self._is_number else hash(self.terms)  # equal to the int it equals
         self._text = None
+        self._key = None
 
     @property
     def _is_number(self) -> bool:
@@ -160,7 +161,9 @@ class Dim:
 
     @property
     def sort_key(self) -> tuple:
-        return (str(self), self.value if self.value is not None else -1)
+        if self._key is None:
+            self._key = (str(self), self.value if self.value is not None else -1)
+        return self._key
 
     def __str__(self) -> str:
         if self._text is None:

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Apply, Contract, Delta, Operator, Read, Sum, Term
+from symvi.expr.nodes import Apply, Array, Contract, Delta, Input, Operator, Read, Sum, Term
 from symvi.expr.notation import ATOM, PRODUCT, SUM, Notation, Written
 
-__all__ = ["whole", "inner_product"]
+__all__ = ["write_array", "whole", "inner_product"]
+
+
+def write_array(notation: Notation, node: Array, depth: int) -> Written:
+    """An array by its name, its operator, or matrix algebra; else its term in brackets."""
+    if node in notation.stop:
+        return notation.stop[node], ATOM
+    if isinstance(node, Input):
+        return notation.leaf(node.leaf.name), ATOM
+    if depth > notation.depth:
+        return notation.elided, ATOM
+    if isinstance(node, Operator):
+        return _operator(notation, node, depth + 1)
+    found = whole(notation, node.term, node.axes, depth + 1)
+    return found if found is not None else (f"[{notation.term(node.term, depth + 1)[0]}]", ATOM)
+
+
+def _operator(notation: Notation, node: Operator, depth: int) -> Written:
+    parts = [notation.array(child, depth) for child in node.children]
+    first, precedence = parts[0]
+    base = first if precedence == ATOM else notation.group(first)
+    if node.name == "inverse":
+        return notation.inverted(base), ATOM
+    if node.name in ("solve", "solve_triangular"):
+        right, own = parts[1]
+        right = right if own >= PRODUCT else notation.group(right)
+        return f"{notation.inverted(base, node.attributes[0])}{notation.product_sign}{right}", PRODUCT
+    if node.name == "logdet":
+        return f"{notation.logarithm()}{notation.bars(first)}", ATOM
+    if node.name == "det":
+        return notation.bars(first), ATOM
+    if node.name == "concatenate":
+        return notation.joined([string for string, _ in parts]), ATOM
+    name = {"cholesky": "chol"}.get(node.name, node.name)
+    return notation.call(notation.reduction_name(name), [string for string, _ in parts]), ATOM
 
 
 def whole(notation: Notation, term: Term, axes: tuple[Label, ...], depth: int) -> Written | None:
@@ -36,7 +70,11 @@ def inner_product(notation: Notation, term: Contract, depth: int) -> Written | N
     if isinstance(right, Contract) and len(right.bound) == 1 and right.payload[1] == (1, 1):
         row, matrix = sorted(right.children, key=lambda base: len(base.labels))
         if isinstance(matrix, Read) and matrix.indices == (*right.bound, *term.bound):  # (y' A)[n] z[n] is y' A z
-            parts = [whole(notation, row, right.bound, depth), whole(notation, matrix, matrix.indices, depth), whole(notation, left, term.bound, depth)]
+            parts = [
+                whole(notation, row, right.bound, depth),
+                whole(notation, matrix, matrix.indices, depth),
+                whole(notation, left, term.bound, depth),
+            ]
             if None not in parts:
                 return _row_times(notation, parts), PRODUCT
     vectors = [whole(notation, base, term.bound, depth) for base in (left, right)]
@@ -49,7 +87,9 @@ def _row_times(notation: Notation, parts: list[Written]) -> str:
     """The first part transposed, times the others."""
     (first, own), *others = parts
     row = notation.transposed(first if own == ATOM else notation.group(first))
-    return notation.product_sign.join([row, *(string if precedence >= PRODUCT else notation.group(string) for string, precedence in others)])
+    return notation.product_sign.join(
+        [row, *(string if precedence >= PRODUCT else notation.group(string) for string, precedence in others)]
+    )
 
 
 def _has_operator(term: Term) -> bool:
@@ -90,7 +130,9 @@ def _scaled(notation: Notation, term: Contract, axes: tuple[Label, ...], depth: 
     if body is None:
         return None
     above = [notation.power(base, e, depth) for base, e in scalars if e > 0]
-    below = [string if own == ATOM else notation.group(string) for string, own in (notation.power(b, -e, depth) for b, e in scalars if e < 0)]
+    below = [
+        string if own == ATOM else notation.group(string) for string, own in (notation.power(b, -e, depth) for b, e in scalars if e < 0)
+    ]
     return notation.fraction([*above, body], below)
 
 

@@ -20,7 +20,6 @@ from symvi.expr.nodes import (
     Iota,
     NamedConstant,
     Node,
-    Operator,
     Read,
     Reduce,
     Size,
@@ -36,7 +35,8 @@ SUM, SIGMA, PRODUCT, ATOM = 1, 2, 3, 4  # SIGMA: ends in the body of a Σ, so no
 Written = tuple[str, int]
 
 _COMPARISONS = {
-    "greater_equal": "≥", "less_equal": "≤", "not_equal": "≠", "equal": "=", "less": "<", "greater": ">", "logical_and": "∧", "logical_or": "∨",
+    "greater_equal": "≥", "less_equal": "≤", "not_equal": "≠", "equal": "=", "less": "<", "greater": ">", "logical_and": "∧",
+    "logical_or": "∨",
 }  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -61,7 +61,7 @@ class Notation:
     """Writes terms and arrays. Parts deeper than `depth` are elided; nodes in `stop` are written as they are called there."""
 
     def __init__(self, names: Mapping[Label, str], depth: int = 12, stop: Mapping[Node, str] | None = None):
-        self.names, self.depth, self.stop = dict(names), depth, dict(stop or {})
+        self.names, self.depth, self.stop = dict(names), depth, {} if stop is None else stop
 
     # -- style: what LaTeX writes differently --------------------------------------------------------------------
     elided, product_sign, infinity = "…", " ", "∞"
@@ -116,6 +116,9 @@ class Notation:
 
     def pi(self) -> str:
         return "π"
+
+    def logarithm(self) -> str:
+        return "log"
 
     sigma, product_of, identity = "Σ", "Π", "I"
 
@@ -190,7 +193,9 @@ class Notation:
         if function.name == "where":
             return self.choice(*(self.term(child, depth)[0] for child in node.children))
         if function.name in self.comparisons:
-            left, right = (self.at(child, SUM if function.name not in ("logical_and", "logical_or") else PRODUCT, depth) for child in node.children)
+            left, right = (
+                self.at(child, SUM if function.name not in ("logical_and", "logical_or") else PRODUCT, depth) for child in node.children
+            )
             return f"{left} {self.comparisons[function.name]} {right}", SUM
         if function.name == "power":
             base, exponent = node.children
@@ -275,7 +280,10 @@ class Notation:
         """Factors side by side. Sums get parentheses; an open Σ may stand last only."""
         if len(factors) == 1:
             return factors[0]
-        strings = [string if own >= PRODUCT or (own == SIGMA and k == len(factors) - 1) else self.group(string) for k, (string, own) in enumerate(factors)]
+        strings = [
+            string if own >= PRODUCT or (own == SIGMA and k == len(factors) - 1) else self.group(string)
+            for k, (string, own) in enumerate(factors)
+        ]
         return self.product_sign.join(strings), SIGMA if factors[-1][1] == SIGMA else PRODUCT
 
     def power(self, base: Term, exponent: int, depth: int) -> Written:
@@ -298,38 +306,10 @@ class Notation:
 
     # -- arrays ------------------------------------------------------------------------------------------------------
     def array(self, node: Array, depth: int) -> Written:
-        if node in self.stop:
-            return self.stop[node], ATOM
-        if isinstance(node, Input):
-            return self.leaf(node.leaf.name), ATOM
-        if depth > self.depth:
-            return self.elided, ATOM
-        if isinstance(node, Operator):
-            return self.operator(node, depth + 1)
-        from symvi.expr.matrix_notation import whole
+        """An array without indices, as in matrix algebra where it has a form there."""
+        from symvi.expr.matrix_notation import write_array
 
-        found = whole(self, node.term, node.axes, depth + 1)
-        return found if found is not None else (f"[{self.term(node.term, depth + 1)[0]}]", ATOM)
-
-    def operator(self, node: Operator, depth: int) -> Written:
-        parts = [self.array(child, depth) for child in node.children]
-        first, precedence = parts[0]
-        base = first if precedence == ATOM else self.group(first)
-        if node.name == "inverse":
-            return self.inverted(base), ATOM
-        if node.name in ("solve", "solve_triangular"):
-            right, own = parts[1]
-            return f"{self.inverted(base, node.attributes[0])}{self.product_sign}{right if own >= PRODUCT else self.group(right)}", PRODUCT
-        if node.name == "logdet":
-            return f"{self.logarithm()}{self.bars(first)}", ATOM
-        if node.name == "det":
-            return self.bars(first), ATOM
-        if node.name == "concatenate":
-            return self.joined([string for string, _ in parts]), ATOM
-        return self.call(self.reduction_name({"cholesky": "chol"}.get(node.name, node.name)), [string for string, _ in parts]), ATOM
-
-    def logarithm(self) -> str:
-        return "log"
+        return write_array(self, node, depth)
 
 
 def _body(notation: Notation, written: Written) -> str:
@@ -355,7 +335,8 @@ def _rank(factor: tuple[Term, int]) -> int:
 
 
 _WRITERS = {
-    Constant: Notation.constant, NamedConstant: Notation.named_constant, Size: Notation.size, Iota: Notation.iota, Delta: Notation.delta_term,
+    Constant: Notation.constant, NamedConstant: Notation.named_constant, Size: Notation.size, Iota: Notation.iota,
+    Delta: Notation.delta_term,
     Read: Notation.read, Apply: Notation.apply, Sum: Notation.sum, Contract: Notation.contract, Reduce: Notation.reduce,
     Surrogate: Notation.surrogate,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from symvi.expr.labels import Label, sort_labels
@@ -55,7 +56,7 @@ def text(expression: Any, limit: int = 200, names: dict[Label, str] | None = Non
     node = _node_of(expression)
     names = names or label_names((node,))
     for depth in (12, 8, 5, 3, 2, 1, 0):
-        string = _write(Notation(names, depth, dict(stop)), node)
+        string = _write(Notation(names, depth, stop if isinstance(stop, Mapping) else dict(stop)), node)
         if len(string) <= limit:
             return string
     return string[: limit - 1] + "…"

@@ -11,7 +11,20 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-__all__ = ["Site", "here", "record", "site_of", "within", "hint_of", "value_names", "replaced", "origins", "record_adjoint", "primal_of", "is_derived"]
+__all__ = [
+    "Site",
+    "here",
+    "record",
+    "site_of",
+    "within",
+    "hint_of",
+    "value_names",
+    "replaced",
+    "origins",
+    "record_adjoint",
+    "primal_of",
+    "is_derived",
+]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -29,6 +42,7 @@ class Site(NamedTuple):
 _sites: WeakKeyDictionary = WeakKeyDictionary()
 _derived: WeakKeyDictionary = WeakKeyDictionary()  # nodes that a pass made, and the node whose adjoint they are
 _replaced: WeakKeyDictionary = WeakKeyDictionary()  # nodes that a pass put in the place of others, and the latter
+_operands: WeakKeyDictionary = WeakKeyDictionary()  # nodes that went into another node of their own line
 _override: list[Site | None] = []
 
 
@@ -48,6 +62,10 @@ def record(node: object) -> None:
         site = here()
         if site is not None:
             _sites[node] = site
+            if getattr(node, "is_term", False) and not getattr(node, "indices", None):
+                for operand in node.children:
+                    if _sites.get(operand) == site:
+                        _operands[operand] = True
         if _override:
             _derived.setdefault(node, None)
 
@@ -108,7 +126,7 @@ def value_names(order: Iterable[object]) -> dict[object, str]:
     last: dict[Site, object] = {}
     for node in order:
         site = _sites.get(node)
-        if site is not None and getattr(node, "is_term", False) and node not in _derived and node.children:
+        if site is not None and getattr(node, "is_term", False) and node.children and node not in _derived and node not in _operands:
             last[site] = node
     names = {node: hint_of(node) for node in last.values()}
     return {node: name for node, name in names.items() if name}

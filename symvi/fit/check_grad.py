@@ -101,7 +101,9 @@ def check_grad(
     return report
 
 
-def _values(expressions: list[Expr], given: Mapping[Any, Any], sizes: Mapping | None, seed: int) -> tuple[dict[Leaf, np.ndarray], dict[str, int]]:
+def _values(
+    expressions: list[Expr], given: Mapping[Any, Any], sizes: Mapping | None, seed: int
+) -> tuple[dict[Leaf, np.ndarray], dict[str, int]]:
     """A value for every leaf: given, kept by the leaf itself, or random."""
     nodes = [expression.term for expression in expressions]
     leaves = collect_leaves(nodes)

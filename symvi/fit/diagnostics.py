@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from symvi.errors import DataError
 from symvi.fit.importance import khat_limit, psis
@@ -83,7 +82,9 @@ def mcse_quantile(x: np.ndarray, probability: float) -> float:
     lies with the probability of one standard deviation (Vehtari et al., Bayesian Analysis 16, 2021)."""
     x = np.sort(_draws(x).ravel())
     n = x.size
-    low, high = stats.beta.ppf([0.1586553, 0.8413447], n * probability + 1, n * (1 - probability) + 1)
+    from scipy.special import betaincinv
+
+    low, high = betaincinv(n * probability + 1, n * (1 - probability) + 1, [0.1586553, 0.8413447])
     below = int(max(np.floor(low * n) - 1, 0))
     above = int(min(np.ceil(high * n) - 1, n - 1))
     return float(x[above] - x[below]) / 2
@@ -162,5 +163,7 @@ def average_drift(means: np.ndarray) -> Drift:
         error = np.sqrt(np.sum(residual**2, axis=0) / (m - 2) / square)
         t = np.abs(slope) / error
     t = np.where((error == 0) & (slope == 0), 0.0, t)  # a constant sequence; a straight line has t = inf
-    p = 2.0 * stats.t.sf(t, m - 2)
+    from scipy.special import stdtr
+
+    p = 2.0 * stdtr(m - 2, -t)
     return Drift(*(float(v) if np.ndim(v) == 0 else v for v in (slope * m, error * m, np.where(np.isnan(t), 0.0, p))))

@@ -28,7 +28,9 @@ def output_of(name: str, expression: Expr) -> Output:
     return Output(name, expression.term, axes)
 
 
-def gather_inputs(leaves: Sequence[Leaf], given: Mapping[Leaf, Any], sizes: Sizes, dtype: np.dtype, finite: bool = True) -> dict[int, np.ndarray]:
+def gather_inputs(
+    leaves: Sequence[Leaf], given: Mapping[Leaf, Any], sizes: Sizes, dtype: np.dtype, finite: bool = True
+) -> dict[int, np.ndarray]:
     """Arrays by the number of their leaf: given values, shared state, anonymous data. Sizes are learnt and checked."""
     arrays: dict[int, np.ndarray] = {}
     missing = []
@@ -52,7 +54,8 @@ def gather_inputs(leaves: Sequence[Leaf], given: Mapping[Leaf, Any], sizes: Size
         arrays[number] = array.reshape([n for n, dim in zip(array.shape, leaf.shape, strict=True) if dim != 1])
     if missing:
         names = ", ".join(leaf.name for leaf in missing)
-        raise DataError(f"no value is given for {names}; its dims are {shape_text(missing[0].shape)}" + (f"  [{missing[0].site}]" if missing[0].site else ""))
+        place = f"  [{missing[0].site}]" if missing[0].site else ""
+        raise DataError(f"no value is given for {names}; its dims are {shape_text(missing[0].shape)}{place}")
     for number, leaf in enumerate(leaves):
         sizes.require(leaf.shape)
         if number in arrays:
@@ -87,7 +90,14 @@ def raise_status(binding: Binding, status: int, where: str = "") -> None:
 class Function:
     """A compiled function: call it with its inputs; shared variables are read, and updated after all outputs are computed."""
 
-    def __init__(self, inputs: Sequence[Expr], outputs: Any, updates: Mapping[Expr, Any] | None = None, name: str = "function", dtype: str = "float64"):
+    def __init__(
+        self,
+        inputs: Sequence[Expr],
+        outputs: Any,
+        updates: Mapping[Expr, Any] | None = None,
+        name: str = "function",
+        dtype: str = "float64",
+    ):
         self.inputs = [self._leaf(expression) for expression in inputs]
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_expr(output) for output in ([outputs] if self.single else outputs)]
@@ -136,7 +146,9 @@ class Function:
             raise mistake(f"the function takes {told}, not {len(values)}", DataError)
         known = Sizes(sizes)
         given = dict(zip(self.inputs, values, strict=True))
-        arrays = gather_inputs(self.result.leaves, {k: v for k, v in given.items() if k in self.result.leaves}, known, self.dtype, finite=False)
+        arrays = gather_inputs(
+            self.result.leaves, {k: v for k, v in given.items() if k in self.result.leaves}, known, self.dtype, finite=False
+        )
         self.bounds.check(known, self.result.leaves, arrays)
         binding = self._binding(arrays, known)
         status = binding.run(seed, 0, self.calls)
@@ -181,7 +193,13 @@ class Function:
         return f"<symvi function ({', '.join(leaf.name for leaf in self.inputs)}) -> {', '.join(text(o, 40) for o in self.outputs)}>"
 
 
-def function(inputs: Sequence[Expr] = (), outputs: Any = (), updates: Mapping[Expr, Any] | None = None, name: str = "function", dtype: str = "float64") -> Function:
+def function(
+    inputs: Sequence[Expr] = (),
+    outputs: Any = (),
+    updates: Mapping[Expr, Any] | None = None,
+    name: str = "function",
+    dtype: str = "float64",
+) -> Function:
     """Compile a function of leaves. `outputs` is an expression or a list; `updates` maps shared variables to new values.
 
     All right sides see the old values of the shared variables.
@@ -203,7 +221,16 @@ def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None 
     return Function._shaped(binding.outputs["value"], expression)
 
 
-def evaluate_many(expressions: Sequence[Expr], values: Mapping[Leaf, Any], sizes: Sizes, name: str = "values", seed: int = 0, stream: int = 2, step: int = 0, dtype: str = "float64") -> list:
+def evaluate_many(
+    expressions: Sequence[Expr],
+    values: Mapping[Leaf, Any],
+    sizes: Sizes,
+    name: str = "values",
+    seed: int = 0,
+    stream: int = 2,
+    step: int = 0,
+    dtype: str = "float64",
+) -> list:
     """Values of several expressions at once, for given leaves and known sizes."""
     request = Request([output_of(f"value_{k + 1}", e) for k, e in enumerate(expressions)], name=name, dtype=dtype)
     result = compile_request(request)

@@ -29,7 +29,10 @@ def _code(compiled: Compiled, what: str) -> str:
     """The emitted file, or what Numba made of each of its functions."""
     if what == "python":
         return compiled.source
-    functions = [getattr(compiled.module, step["function"]) for step in compiled.manifest["steps"] if "function" in step]
-    if what == "llvm":
-        return "\n".join(function.inspect_llvm() for function in functions)
-    return "\n".join(function._library.get_asm_str() for function in functions)
+    libraries = [_library(getattr(compiled.module, step["function"])) for step in compiled.manifest["steps"] if "function" in step]
+    return "\n".join(library.get_llvm_str() if what == "llvm" else library.get_asm_str() for library in libraries)
+
+
+def _library(function):
+    """Numba's code of a C function. What was loaded from the cache holds machine code alone: it is compiled again."""
+    return function._compile_uncached().library if function.cache_hits else function._library

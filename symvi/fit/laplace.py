@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg, optimize
 
 from symvi.array.expression import Expr, array_of, leaf_expr
 from symvi.errors import NonFiniteError
@@ -22,8 +21,8 @@ from symvi.fit.blame import blame
 from symvi.fit.function import raise_status
 from symvi.fit.leaves import Sizes
 from symvi.fit.objective import Objective
-from symvi.fit.trainer import bind_data
 from symvi.fit.pipeline import compile_request
+from symvi.fit.trainer import bind_data
 from symvi.runtime.binding import Binding
 
 __all__ = ["LogJoint", "Laplace", "find_mode", "block_covariances"]
@@ -114,6 +113,8 @@ class Laplace:
 
 def find_mode(joint: LogJoint, max_iterations: int = 200, deadline: float | None = None) -> Laplace:
     """Newton's method with a trust region on the joint log-density, from where it stands."""
+    from scipy import optimize
+
     start = joint.theta.copy()
     count = 0
 
@@ -163,6 +164,8 @@ def _judge(joint: LogJoint, laplace: Laplace, gradient: np.ndarray) -> None:
     """Is the point a mode with positive curvature in every direction?"""
     if joint.size == 0:
         return
+    from scipy import linalg
+
     values = linalg.eigvalsh(laplace.hessian)
     far = float(np.abs(laplace.mode).max())
     newton = float(np.abs(gradient).max())
@@ -191,6 +194,8 @@ def block_covariances(joint: LogJoint, laplace: Laplace) -> dict[Leaf, np.ndarra
     From the dense inverse Hessian where there is one, else the inverse of the curvature of each block alone.
     """
     result = {}
+    from scipy import linalg
+
     inverse = linalg.inv(laplace.hessian) if laplace.hessian is not None and laplace.found else None
     for leaf in joint.parameters:
         shape = joint.shapes[joint.parameters.index(leaf)]

@@ -77,7 +77,8 @@ class Sizes:
         if not unknown:
             expected = dim.size(self.values)
             if expected != length:
-                origin = " and ".join(f"{name.name} is {self.values[name.name]} by {self.source[name.name]}" for name in dim.names if name.known is None)
+                told = [name.name for name in dim.names if name.known is None]
+                origin = " and ".join(f"{name} is {self.values[name]} by {self.source[name]}" for name in told)
                 one = f". Only an extent of 1 that is declared broadcasts: sv.data({leaf.name!r}, ..., 1)" if length == 1 else ""
                 raise ShapeError(
                     f"the array for {leaf.name} with dims {shape_text(leaf.shape)} has {length} entries along {dim}, "
@@ -87,7 +88,8 @@ class Sizes:
         if len(unknown) == 1:
             zero = dim.size({**self.values, unknown[0].name: 0})
             slope = dim.size({**self.values, unknown[0].name: 1}) - zero
-            if slope and (length - zero) % slope == 0 and (length - zero) // slope >= 0 and all(m.count(unknown[0]) <= 1 for m, _ in dim.terms):
+            linear = all(m.count(unknown[0]) <= 1 for m, _ in dim.terms)
+            if linear and slope and (length - zero) % slope == 0 and (length - zero) // slope >= 0:
                 self.set(unknown[0].name, (length - zero) // slope, f"the array for {leaf.name}")
 
     def require(self, dims: Iterable[Dim]) -> None:
@@ -158,8 +160,8 @@ def check_index(leaf: Leaf, array: np.ndarray, size: int, dim: Dim | None = None
     if bad.any():
         index = tuple(np.argwhere(bad)[0])
         raise DataError(
-            f"{leaf.name} indexes {leaf.index_of if dim is None else dim} of size {size}; the value {array[index]}{_index_text(index)} lies outside "
-            f"0..{size - 1}{_place(leaf)}"
+            f"{leaf.name} indexes {leaf.index_of if dim is None else dim} of size {size}; "
+            f"the value {array[index]}{_index_text(index)} lies outside 0..{size - 1}{_place(leaf)}"
         )
 
 

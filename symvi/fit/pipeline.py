@@ -54,7 +54,18 @@ class Request:
         ]  # fmt: skip
         arrays = [self.leaves.index(array.leaf) for array in (*self.gradients, *self.directions)]
         known = [[name.known for dim in leaf.shape for name in dim.names] for leaf in self.leaves]
-        data = [parts, arrays, self.name, self.dtype, [str(d) for d in self.batched], hints, facts, known, [leaf.text for leaf in self.leaves], toolchain_digest()]
+        data = [
+            parts,
+            arrays,
+            self.name,
+            self.dtype,
+            [str(d) for d in self.batched],
+            hints,
+            facts,
+            known,
+            [leaf.text for leaf in self.leaves],
+            toolchain_digest(),
+        ]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()
 
 
@@ -105,11 +116,11 @@ def compile_request(request: Request) -> Result:
         names = unique_names(request.leaves)
         numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
         originals = [output.term for output in request.outputs]
-        module = emit(program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals)
+        module = emit(
+            program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals
+        )
         path = module_cache.write(key, request.name, module.source, module.manifest)
     helpers.helper_module()
     loaded = module_cache.load(path)
     compiled = Compiled(loaded, module_cache.read_manifest(path), module_cache.source_of(path), str(path))
     return Result(compiled, request.leaves, time.perf_counter() - start, hit, request)
-
-

@@ -10,7 +10,9 @@ import numpy as np
 __all__ = ["sample_distribution"]
 
 
-def sample_distribution(distribution, parameters: Mapping[str, np.ndarray], shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+def sample_distribution(
+    distribution, parameters: Mapping[str, np.ndarray], shape: tuple[int, ...], generator: np.random.Generator
+) -> np.ndarray:
     """Draws of a distribution; parameters have the draws in the first axis and broadcast against `shape`."""
     batch = len(shape) - 1 - distribution.family.event_rank
     aligned: dict[str, np.ndarray | None] = dict.fromkeys(distribution.family.parameter_names)

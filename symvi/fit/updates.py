@@ -40,7 +40,16 @@ class UpdateKernel:
 class BoundUpdate:
     """The updates on the arrays of one segment. New values are computed aside and then copied: all right sides see old values."""
 
-    def __init__(self, kernel: UpdateKernel, theta: np.ndarray, gradient: np.ndarray, visits: np.ndarray, step: np.ndarray, slots: dict[str, np.ndarray], rate: np.ndarray):
+    def __init__(
+        self,
+        kernel: UpdateKernel,
+        theta: np.ndarray,
+        gradient: np.ndarray,
+        visits: np.ndarray,
+        step: np.ndarray,
+        slots: dict[str, np.ndarray],
+        rate: np.ndarray,
+    ):
         arrays = {"theta": theta, "gradient": gradient, "visits": visits, "step": step.reshape(()), "rate": rate, **slots}
         compiled = kernel.result.compiled
         size = theta.size

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symvi.expr.labels import Label, label_key, sort_labels
-from symvi.expr.nodes import Delta, Node, Read, Reduce, Term
+from symvi.expr.nodes import Delta, Node, Read, Reduce, Sum, Term
 from symvi.expr.printing import label_names, number_text, text
 from symvi.expr.provenance import site_of
 from symvi.loops.ast import (
@@ -78,6 +78,7 @@ class _Lowering:
         self.here: dict[Term, Place] = {}
         self.totals: dict[Term, str] = {}  # locals of scalar sums over the plate
         self.letters: dict[Label, str] = {}
+        self.shown: dict[Node, str] | None = None
 
     def run(self) -> Function:
         self.loop_names = self.names.loop_names(sort_labels(self.terms.labels()), self.plate)
@@ -433,6 +434,17 @@ class _Lowering:
         return "    ".join(part for part in (formula, str(site or "")) if part)
 
     def _formula(self, term: Term) -> str:
+        """The mathematics of a term, with what has a name called by it."""
+        if self.shown is None:
+            self.shown = self._shown_names()
+        own = self.shown.pop(term, None)
+        formula = text(term, COMMENT_WIDTH, self.math_names(), self.shown)
+        if own is not None:
+            self.shown[term] = own
+        return formula
+
+    def _shown_names(self) -> dict[Node, str]:
+        """What arrays, stored terms and values of this region are called in formulas."""
         names = self.math_names()
 
         def element(name: str, axes: Iterable[Label]) -> str:
@@ -444,9 +456,13 @@ class _Lowering:
             for child in node.children:
                 if child.is_term and (stored := self.terms.external(child)) is not None:
                     shown[child] = element(stored.name, stored.axes)
-        shown.update({node: element(place.name, sort_labels(node.labels)) for node, place in self.places.items() if place.scale == 1})
-        shown.pop(term, None)
-        return text(term, COMMENT_WIDTH, names, shown)
+        for node, place in self.places.items():
+            stored = next((buffer for buffer in self.terms.stores.get(node, ()) if buffer.scale == 1), None)
+            if stored is not None:
+                shown[node] = element(stored.name, stored.axes)
+            elif place.scale == 1:
+                shown[node] = element(place.name, sort_labels(node.labels))
+        return shown
 
     def _mathematics(self) -> list[str]:
         """What the region computes, one formula per result."""
@@ -455,7 +471,8 @@ class _Lowering:
         for buffer, term in self.region.stores:
             letters = ",".join(names.get(label, str(label)) for label in buffer.axes)
             formula = self._formula(term)
-            formula = formula if buffer.scale == 1 else f"{number_text(buffer.scale)} {formula}"
+            factor = {1: "", -1: "-"}.get(buffer.scale, f"{number_text(buffer.scale)} ")
+            formula = f"{factor}{formula}" if not factor or not isinstance(term, Sum) else f"{factor}({formula})"
             lines.append(f"{buffer.name}{f'[{letters}]' if letters else ''} = {formula}")
         return lines
 

@@ -102,7 +102,8 @@ class Names:
         parts = list(dict.fromkeys(self._nearest(child) for child in node.children))
         joined = "_".join(parts)
         if len(parts) == 1:
-            return f"sum_{joined}" if node.bound else f"{joined}_squared" if node.payload[1] == (2,) else f"{joined}_product"
+            power = "_squared" if node.payload[1] == (2,) else "" if node.bound else "_product"
+            return f"sum_{joined}{power}" if node.bound else f"{joined}{power}"
         return joined if len(joined) <= LONGEST else f"{parts[0]}_{parts[-1]}"[:LONGEST].rstrip("_")
 
     def _describe_sum(self, node: Sum) -> str:

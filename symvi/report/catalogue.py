@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, groupby
+from itertools import groupby, islice
 from pathlib import PurePath
 
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue

@@ -30,7 +30,11 @@ class Graph:
     @property
     def dot(self) -> str:
         """The graph in Graphviz's language."""
-        lines = ["digraph expression {", "  rankdir=BT;", '  node [shape=box, style="rounded,filled", fillcolor=white, fontname="Helvetica"];']
+        lines = [
+            "digraph expression {",
+            "  rankdir=BT;",
+            '  node [shape=box, style="rounded,filled", fillcolor=white, fontname="Helvetica"];',
+        ]
         for number, (caption, role) in enumerate(zip(self.captions, self.roles, strict=True)):
             colour = f', shape=ellipse, fillcolor="{_FILL.get(role, "white")}"' if role else ""
             escaped = caption.replace("\\", "\\\\").replace('"', '\\"')
@@ -64,15 +68,21 @@ class Graph:
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            raise ExpressionError("a picture of the graph needs matplotlib (pip install 'symvi[plot]'); a .dot file needs nothing") from None
+            raise ExpressionError(
+                "a picture of the graph needs matplotlib (pip install 'symvi[plot]'); a .dot file needs nothing"
+            ) from None
         layers = self.layers()
         width = max(map(len, layers))
         figure = Figure(figsize=(max(4.0, 2.2 * width), max(3.0, 0.9 * len(layers))))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
-        place = {n: ((k + 0.5) / len(layer), (level + 0.5) / len(layers)) for level, layer in enumerate(layers) for k, n in enumerate(layer)}
+        place = {
+            n: ((k + 0.5) / len(layer), (level + 0.5) / len(layers)) for level, layer in enumerate(layers) for k, n in enumerate(layer)
+        }
         for child, parent in self.edges:
-            axes.annotate("", place[parent], place[child], arrowprops={"arrowstyle": "->", "color": "#888888", "shrinkA": 10, "shrinkB": 10})
+            axes.annotate(
+                "", place[parent], place[child], arrowprops={"arrowstyle": "->", "color": "#888888", "shrinkA": 10, "shrinkB": 10}
+            )
         for number, (x, y) in place.items():
             box = {"boxstyle": "round", "facecolor": _FILL.get(self.roles[number], "white"), "edgecolor": "#444444"}
             axes.text(x, y, self.captions[number], ha="center", va="center", fontsize=9, bbox=box)

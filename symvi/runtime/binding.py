@@ -6,6 +6,7 @@ Everything here happens once per fit or call; a step of a bound kernel is one ca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from symvi.errors import CompileError
 from symvi.runtime.helpers import helper_module
+from symvi.runtime.sealed_file import UNWRITABLE, discard_compiled
 
 __all__ = ["Compiled", "Binding", "extent"]
 
@@ -141,7 +143,14 @@ class Binding:
         return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
 
     def _operator(self, name: str) -> int:
-        return self.helpers.operator_address(name, self.compiled.dtype.itemsize)
+        """The address of an operation. If its machine code cannot be loaded, it is thrown away and compiled again."""
+        try:
+            return self.helpers.operator_address(name, self.compiled.dtype.itemsize)
+        except Exception as reason:
+            if isinstance(reason, OSError) and reason.errno in UNWRITABLE:
+                raise
+            discard_compiled(Path(self.helpers.__file__))
+            return self.helpers.operator_address(name, self.compiled.dtype.itemsize)
 
     def _extent_slot(self, plate: list, spare: int) -> int:
         if len(plate) == 1 and plate[0][0] == 1 and len(plate[0][1]) == 1:
@@ -171,7 +180,8 @@ class Binding:
         dims = entry["dims"]
         owner = dims[row_axis][0][1][0] if dims and len(dims[row_axis]) == 1 and len(dims[row_axis][0][1]) == 1 else None
         numbers = self.rows.get(owner, _EMPTY)
-        descriptor[:9] = (array.dtype.itemsize, particles, shape[row_axis], width, site, array.ctypes.data, self.key.ctypes.data, numbers.ctypes.data, numbers.size)
+        addresses = (array.ctypes.data, self.key.ctypes.data, numbers.ctypes.data)
+        descriptor[:9] = (array.dtype.itemsize, particles, shape[row_axis], width, site, *addresses, numbers.size)
         return shape[row_axis]
 
     # -- running -----------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from types import ModuleType
 from symvi.errors import CompileError
 from symvi.runtime import helpers
 from symvi.runtime.cache_directory import cache_directory, fall_back, private_subdirectory
-from symvi.runtime.sealed_file import UNWRITABLE, execute, read_sealed, remove, write_sealed
+from symvi.runtime.sealed_file import UNWRITABLE, discard_compiled, execute, read_sealed, remove, write_sealed
 
 __all__ = ["file_name", "find", "find_variants", "load", "read_manifest", "remove", "source_of", "write"]
 
@@ -117,14 +117,33 @@ def load(path: Path) -> ModuleType:
     in `__pycache__` beside the file. A module that is loaded already is returned as it is."""
     path = Path(path)
     text = _verified(path)
+    used = []
     for line in text.splitlines():
         if match := re.match(r"(?:from|import)\s+(symvi_helpers_[0-9a-f]+)\b", line):
-            helpers.load_named(match[1])
+            used.append(helpers.load_named(match[1]))
     try:
-        return execute(path, text)
+        return _compiled(path, text, used)
     except OSError as reason:  # Numba could not write its files: a full disk
         if reason.errno not in UNWRITABLE:
             raise
         if path.is_relative_to(fall_back(reason)):
             raise CompileError(f"no directory takes the compiled module: {reason}; set SYMVI_CACHE_DIR to one with free space") from reason
     return execute(_write(path.parent.name, path.name, text), text)
+
+
+def _compiled(path: Path, text: str, used: list[ModuleType]) -> ModuleType:
+    """Run a module, which compiles it. If that fails, once more without the machine code of its helpers, which may be what is damaged."""
+    try:
+        return execute(path, text)
+    except (OSError, CompileError):
+        raise
+    except Exception:
+        for module in used:
+            discard_compiled(Path(module.__file__))
+    try:
+        return execute(path, text)
+    except Exception as reason:
+        if isinstance(reason, OSError):
+            raise
+        said = " ".join(str(reason).split())[:300]
+        raise CompileError(f"the emitted module {path} does not compile, which is a bug of symvi: {type(reason).__name__}: {said}") from reason

@@ -20,7 +20,11 @@ def value_of(expression, values=None, sizes=SIZES):
     """The value of an expression in the user's shape."""
     array = array_of(expression)
     given = {key.leaf: value for key, value in (values or {}).items()}
-    anonymous = {node.leaf: node.leaf.attributes["value"] for node in postorder((array,)) if isinstance(node, Input) and "value" in node.leaf.attributes}
+    anonymous = {
+        node.leaf: node.leaf.attributes["value"]
+        for node in postorder((array,))
+        if isinstance(node, Input) and "value" in node.leaf.attributes
+    }
     found = evaluate_one(array, {**anonymous, **given}, sizes)
     return found.reshape([dim.size(sizes) for dim in expression.shape])
 

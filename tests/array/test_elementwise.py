@@ -19,7 +19,16 @@ i = np.array([[3, -1, 2, 0], [1, 2, 3, 4], [5, -6, 7, 8]])
 b = X > 0
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, operator.le, operator.gt, operator.ge]
-OPERANDS = {"matrix": X, "vector": v, "column": column, "number": np.asarray(1.5), "integers": i, "booleans": b, "one": np.ones((1, 1)), "batch": X[None] + 1}
+OPERANDS = {
+    "matrix": X,
+    "vector": v,
+    "column": column,
+    "number": np.asarray(1.5),
+    "integers": i,
+    "booleans": b,
+    "one": np.ones((1, 1)),
+    "batch": X[None] + 1,
+}
 
 
 @pytest.mark.parametrize("right", OPERANDS)
@@ -86,8 +95,8 @@ def test_booleans(agrees):
     agrees(lambda m, x: True & x, b)
 
 
-UNARY = """exp log log1p expm1 log2 log10 sqrt sin cos tan arctan sinh cosh tanh arcsinh abs absolute sign floor ceil square reciprocal negative cbrt
-isnan""".split()
+UNARY = """exp log log1p expm1 log2 log10 sqrt sin cos tan arctan sinh cosh tanh arcsinh abs absolute sign floor ceil square
+reciprocal negative cbrt isnan""".split()
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -101,8 +110,8 @@ def test_functions_on_the_unit_interval(agrees, name):
     agrees(lambda m, x: getattr(m, name)(x), np.tanh(X))
 
 
-BINARY = """add subtract multiply divide true_divide power maximum minimum arctan2 logaddexp less less_equal greater greater_equal equal not_equal
-floor_divide remainder""".split()
+BINARY = """add subtract multiply divide true_divide power maximum minimum arctan2 logaddexp less less_equal greater greater_equal equal
+not_equal floor_divide remainder""".split()
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -215,7 +224,8 @@ def test_astype(value):
     x, k, c = sv.data("x", 4), sv.data("k", 4, dtype=int), sv.data("c", 4, dtype=bool)
     values = {x: v, k: np.arange(4), c: v > 0}
     for expression, expected in [
-        (k.astype(float), np.arange(4.0)), (c.astype(int), (v > 0).astype(int)), (c.astype(float), (v > 0) * 1.0), (k.astype(bool), np.arange(4) > 0),
+        (k.astype(float), np.arange(4.0)), (c.astype(int), (v > 0).astype(int)), (c.astype(float), (v > 0) * 1.0),
+        (k.astype(bool), np.arange(4) > 0),
         (x.astype(float), v),
     ]:  # fmt: skip
         found = value(expression, values)

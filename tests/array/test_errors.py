@@ -78,7 +78,11 @@ BUILDING = {
     "arguments of a function": (lambda: sv.exp(x, x), sv.ExpressionError, ["exp takes 1 argument, not 2"]),
     "matrix parameter without init": (lambda: sv.param("A", N, D), sv.ExpressionError, ["'A' needs init=", "sv.init.normal(0.1)"]),
     "init outside the support": (lambda: sv.param("s", support=sv.positive, init=-1.0), sv.SupportError, ["'s'", "-1.0", "positive"]),
-    "an entry of init outside": (lambda: sv.param("s", D, support=sv.positive, init=np.array([1.0, -2.0])), sv.SupportError, ["-2.0 (at index [1])"]),
+    "an entry of init outside": (
+        lambda: sv.param("s", D, support=sv.positive, init=np.array([1.0, -2.0])),
+        sv.SupportError,
+        ["-2.0 (at index [1])"],
+    ),
     "init of the wrong rank": (lambda: sv.param("s", D, init=np.ones((2, 2))), sv.ShapeError, ["2 axes", "(D,)"]),
     "init of the wrong size": (lambda: sv.param("s", sv.dim("Q", 3), init=np.ones(2)), sv.ShapeError, ["2 entries", "Q", "size 3"]),
     "init that is no number": (lambda: sv.param("s", D, init="small"), sv.ExpressionError, ["sv.init", "'small'"]),
@@ -99,7 +103,11 @@ BUILDING = {
     "input of a function": (lambda: sv.function([X * 2], [X]), sv.ExpressionError, ["an input of a function is a leaf", "2 X[n,d]"]),
     "an input that is missing": (lambda: sv.function([], [X]), sv.DataError, ["X", "not among the inputs"]),
     "update of a parameter": (lambda: sv.function([], [], updates={u: u + 1}), sv.ExpressionError, ["updates change shared variables"]),
-    "update of another shape": (lambda: sv.function([u], [], updates={sv.shared(np.zeros(3), "s"): u}), sv.ShapeError, ["`update`", "dims 3 and D"]),
+    "update of another shape": (
+        lambda: sv.function([u], [], updates={sv.shared(np.zeros(3), "s"): u}),
+        sv.ShapeError,
+        ["`update`", "dims 3 and D"],
+    ),
     "value of another shape": (lambda: sv.shared(np.zeros(3), "s").set_value(np.zeros(4)), sv.DataError, ["(3,)", "(4,)"]),
     "facts": (lambda: sv.assume(X.T @ X, "nice"), sv.ExpressionError, ["spd", "'nice'"]),
 }
@@ -123,14 +131,20 @@ BINDING = {
     "a key that is no leaf": (lambda: sv.sum(X).eval({X * 2: np.ones((2, 2))}), sv.DataError, ["leaf or its name", "2 X[n,d]"]),
     "a missing value": (lambda: sv.sum(X * u).eval({u: np.ones(2)}), sv.DataError, ["no value is given for X", "(N, D)"]),
     "contradicting sizes": (
-        lambda: sv.sum(X @ u).eval({X: np.ones((2, 3)), u: np.ones(2)}), sv.ShapeError, ["the array for u", "2 entries along D", "D is 3 by the array for X"],
+        lambda: sv.sum(X @ u).eval({X: np.ones((2, 3)), u: np.ones(2)}), sv.ShapeError,
+        ["the array for u", "2 entries along D", "D is 3 by the array for X"],
     ),
     "a rank": (lambda: sv.sum(X).eval({X: np.ones(3)}), sv.ShapeError, ["(N, D)", "(3,)"]),
     "an extent of 1 at run time": (
-        lambda: (X + u).eval({X: np.ones((2, 3)), u: np.ones(1)}), sv.ShapeError, ["the array for u", "1 entries along D", "D is 3", "declared"],
+        lambda: (X + u).eval({X: np.ones((2, 3)), u: np.ones(1)}), sv.ShapeError,
+        ["the array for u", "1 entries along D", "D is 3", "declared"],
     ),
-    "an index outside": (lambda: a[g].eval({a: np.ones(3), g: np.array([0, 3])}), sv.DataError, ["g indexes J of size 3", "3 at index 1", "0..2"]),
-    "an integer outside": (lambda: a[y].eval({a: np.ones(3), y: np.array([0, -1])}), sv.DataError, ["y indexes J of size 3", "-1 at index 1"]),
+    "an index outside": (
+        lambda: a[g].eval({a: np.ones(3), g: np.array([0, 3])}), sv.DataError, ["g indexes J of size 3", "3 at index 1", "0..2"],
+    ),
+    "an integer outside": (
+        lambda: a[y].eval({a: np.ones(3), y: np.array([0, -1])}), sv.DataError, ["y indexes J of size 3", "-1 at index 1"],
+    ),
     "a number that is no integer": (lambda: y.eval({y: np.array([0.0, 0.5])}), sv.DataError, ["y takes integers", "0.5 at index 1"]),
     "texts": (lambda: X.sum().eval({X: [["a"]]}), sv.DataError, ["X takes numbers"]),
     "rows of different lengths": (lambda: X.sum().eval({X: [[1.0, 2.0], [3.0]]}), sv.DataError, ["X", "different lengths"]),

@@ -174,9 +174,11 @@ def test_creation(value):
     N, D = sv.dims("N D")
     sizes = {"N": 3, "D": 4}
     for expression, expected in [
-        (sv.eye(N), np.eye(3)), (sv.eye(N, D), np.eye(3, 4)), (sv.eye(1), np.eye(1)), (sv.eye(1, D), np.eye(1, 4)), (sv.eye(D, 1), np.eye(4, 1)),
+        (sv.eye(N), np.eye(3)), (sv.eye(N, D), np.eye(3, 4)), (sv.eye(1), np.eye(1)), (sv.eye(1, D), np.eye(1, 4)),
+        (sv.eye(D, 1), np.eye(4, 1)),
         (sv.zeros(N, D), np.zeros((3, 4))), (sv.zeros((N, D)), np.zeros((3, 4))), (sv.zeros(()), np.zeros(())), (sv.ones(N), np.ones(3)),
-        (sv.full((N, 1), 2.5), np.full((3, 1), 2.5)), (sv.full(N, 2), np.full(3, 2)), (sv.arange(N), np.arange(3)), (sv.arange(1, N), np.arange(1, 3)),
+        (sv.full((N, 1), 2.5), np.full((3, 1), 2.5)), (sv.full(N, 2), np.full(3, 2)), (sv.arange(N), np.arange(3)),
+        (sv.arange(1, N), np.arange(1, 3)),
         (sv.arange(4), np.arange(4)), (sv.arange(2, 3), np.arange(2, 3)), (sv.arange(0), np.arange(0)), (sv.zeros(0, 3), np.zeros((0, 3))),
         (sv.ones_like(sv.data("a", N, D)), np.ones((3, 4))), (sv.full_like(sv.data("a", N), 3.0), np.full(3, 3.0)),
     ]:  # fmt: skip

@@ -12,7 +12,9 @@ def draw(init, shape, seed=0):
     return init(shape, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("init", [sv.init.normal(0.1), sv.init.uniform(-1, 2), sv.init.glorot(), sv.init.he(), sv.init.constant(3.0)], ids=repr)
+@pytest.mark.parametrize(
+    "init", [sv.init.normal(0.1), sv.init.uniform(-1, 2), sv.init.glorot(), sv.init.he(), sv.init.constant(3.0)], ids=repr
+)
 @pytest.mark.parametrize("shape", [(), (5,), (40, 30), (3, 4, 5), (0, 2)])
 def test_shape_and_seed(init, shape):
     array = draw(init, shape)
@@ -55,7 +57,12 @@ def test_parameters_take_them():
 
 
 def test_mistakes():
-    for action in (lambda: sv.init.normal(-1.0), lambda: sv.init.normal("big"), lambda: sv.init.uniform(1, 1), lambda: sv.init.kmeans(np.ones(3))):
+    for action in (
+        lambda: sv.init.normal(-1.0),
+        lambda: sv.init.normal("big"),
+        lambda: sv.init.uniform(1, 1),
+        lambda: sv.init.kmeans(np.ones(3)),
+    ):
         with pytest.raises(sv.ExpressionError):
             action()
     with pytest.raises(sv.DataError, match="shape"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -20,7 +22,20 @@ def definite(*batch, n=3):
     return a @ np.swapaxes(a, -1, -2)
 
 
-MATRICES = [square(), square(n=1), square(n=2), square(2), square(2, 4), square(3), square(1), square(1, 2), square(5, n=1), square(1, n=1), square(0), square(n=0)]
+MATRICES = [
+    square(),
+    square(n=1),
+    square(n=2),
+    square(2),
+    square(2, 4),
+    square(3),
+    square(1),
+    square(1, 2),
+    square(5, n=1),
+    square(1, n=1),
+    square(0),
+    square(n=0),
+]
 
 
 @pytest.mark.parametrize("number", range(len(MATRICES)))
@@ -38,8 +53,10 @@ def test_functions_of_a_matrix(agrees, number):
 
 
 SYSTEMS = [
-    ((3, 3), (3,)), ((3, 3), (3, 2)), ((3, 3), (3, 3)), ((3, 3), (3, 1)), ((1, 1), (1,)), ((1, 1), (1, 4)), ((2, 3, 3), (2, 3, 4)), ((2, 3, 3), (3, 4)),
-    ((3, 3), (2, 3, 4)), ((1, 3, 3), (2, 3, 4)), ((2, 3, 3), (1, 3, 4)), ((2, 3, 3), (3,)), ((5, 1, 3, 3), (2, 3, 4)), ((3, 3, 3), (3, 3, 3)), ((2, 1, 1), (2, 1, 4)),
+    ((3, 3), (3,)), ((3, 3), (3, 2)), ((3, 3), (3, 3)), ((3, 3), (3, 1)), ((1, 1), (1,)), ((1, 1), (1, 4)), ((2, 3, 3), (2, 3, 4)),
+    ((2, 3, 3), (3, 4)),
+    ((3, 3), (2, 3, 4)), ((1, 3, 3), (2, 3, 4)), ((2, 3, 3), (1, 3, 4)), ((2, 3, 3), (3,)), ((5, 1, 3, 3), (2, 3, 4)),
+    ((3, 3, 3), (3, 3, 3)), ((2, 1, 1), (2, 1, 4)),
 ]  # fmt: skip
 
 
@@ -54,17 +71,23 @@ def test_solve(agrees, left, right):
     agrees(lambda m, a, b: m.linalg.solve(a, b), make(left), b)
     agrees(lambda m, a, b: m.linalg.solve(a @ a.mT, b), make(left), b)
     agrees(lambda m, a, b: sv.linalg.solve_triangular(a, b) if m is sv else np.linalg.solve(a, b), make(left, True), b)
-    agrees(lambda m, a, b: sv.linalg.solve_triangular(a, b, trans=1) if m is sv else np.linalg.solve(np.swapaxes(a, -1, -2), b), make(left, True), b)
+    agrees(
+        lambda m, a, b: sv.linalg.solve_triangular(a, b, trans=1) if m is sv else np.linalg.solve(np.swapaxes(a, -1, -2), b),
+        make(left, True),
+        b,
+    )
 
 
 def test_solve_triangular_as_scipy(agrees):
     a, b = square(), rng.normal(size=(3, 2))
-    for lower in (True, False):
-        for trans in (0, 1, "N", "T"):
-            agrees(lambda m, a, b: (sv.linalg if m is sv else scipy.linalg).solve_triangular(a, b, trans=trans, lower=lower), a, b)
+    for lower, trans in itertools.product((True, False), (0, 1, "N", "T")):
+        options = {"lower": lower, "trans": trans}
+        agrees(lambda m, a, b, o=options: (sv.linalg if m is sv else scipy.linalg).solve_triangular(a, b, **o), a, b)
 
 
-@pytest.mark.parametrize("a, x", [((3, 3), (3,)), ((3, 3), (5, 3)), ((2, 3, 3), (2, 3)), ((2, 3, 3), (3,)), ((1, 1), (1,)), ((5, 1, 3, 3), (2, 3))])
+@pytest.mark.parametrize(
+    "a, x", [((3, 3), (3,)), ((3, 3), (5, 3)), ((2, 3, 3), (2, 3)), ((2, 3, 3), (3,)), ((1, 1), (1,)), ((5, 1, 3, 3), (2, 3))]
+)
 def test_quad(agrees, a, x):
     agrees(lambda m, a, x: sv.linalg.quad(a, x) if m is sv else np.einsum("...i,...ij,...j->...", x, a, x), make(a), rng.normal(size=x))
 

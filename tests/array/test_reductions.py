@@ -48,8 +48,8 @@ def test_logsumexp(agrees, axis, keepdims):
 
 def test_softmax(agrees):
     for axis in (0, 1, -1):
-        agrees(lambda m, x: (sv if m is sv else scipy.special).softmax(x, axis=axis), X)
-        agrees(lambda m, x: (sv if m is sv else scipy.special).log_softmax(x, axis=axis), X)
+        agrees(lambda m, x, axis=axis: (sv if m is sv else scipy.special).softmax(x, axis=axis), X)
+        agrees(lambda m, x, axis=axis: (sv if m is sv else scipy.special).log_softmax(x, axis=axis), X)
     agrees(lambda m, x, w: (sv if m is sv else scipy.special).logsumexp(x, axis=0, b=w), X, abs(X))
     agrees(lambda m, x: sv.logmeanexp(x, axis=0) if m is sv else np.log(np.mean(np.exp(x), axis=0)), X)
 
@@ -67,13 +67,13 @@ def test_ddof_and_positional_axis(agrees):
 def test_extents_0_and_1(agrees, shape):
     x = rng.normal(size=shape)
     for axis in [None, *range(len(shape))]:
-        agrees(lambda m, x: x.sum(axis=axis), x)
-        agrees(lambda m, x: m.prod(x, axis=axis), x)
-        agrees(lambda m, x: m.any(x > 0, axis=axis), x)
+        agrees(lambda m, x, axis=axis: x.sum(axis=axis), x)
+        agrees(lambda m, x, axis=axis: m.prod(x, axis=axis), x)
+        agrees(lambda m, x, axis=axis: m.any(x > 0, axis=axis), x)
         if x.size:
-            agrees(lambda m, x: x.max(axis=axis), x)
-            agrees(lambda m, x: x.mean(axis=axis), x)
-            agrees(lambda m, x: x.var(axis=axis), x)
+            agrees(lambda m, x, axis=axis: x.max(axis=axis), x)
+            agrees(lambda m, x, axis=axis: x.mean(axis=axis), x)
+            agrees(lambda m, x, axis=axis: x.var(axis=axis), x)
 
 
 def test_what_is_constant_along_an_axis_counts(value):
@@ -84,8 +84,10 @@ def test_what_is_constant_along_an_axis_counts(value):
     x = np.array([1.0, 2.0, 0.5, 3.0])
     full = np.broadcast_to(x, (3, 4))
     for ours, theirs in [
-        (wide.sum(0), full.sum(0)), (wide.mean(0), full.mean(0)), (wide.prod(0), full.prod(0)), (wide.max(0), full.max(0)), (wide.var(0), full.var(0)),
-        (sv.logsumexp(wide, axis=0), scipy.special.logsumexp(full, axis=0)), (wide.sum(), full.sum()), (sv.cumsum(wide, axis=0), np.cumsum(full, axis=0)),
+        (wide.sum(0), full.sum(0)), (wide.mean(0), full.mean(0)), (wide.prod(0), full.prod(0)), (wide.max(0), full.max(0)),
+        (wide.var(0), full.var(0)),
+        (sv.logsumexp(wide, axis=0), scipy.special.logsumexp(full, axis=0)), (wide.sum(), full.sum()),
+        (sv.cumsum(wide, axis=0), np.cumsum(full, axis=0)),
     ]:  # fmt: skip
         np.testing.assert_allclose(value(ours, {w: x}), theirs, rtol=1e-12, atol=1e-12)
 

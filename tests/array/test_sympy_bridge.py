@@ -14,10 +14,14 @@ rng = np.random.default_rng(6)
 tv, uv = rng.uniform(0.2, 0.9, 5), 0.7
 
 FORMULAS = [
-    t + u * t**2 - 3, sp.Rational(1, 3) * t / u, sp.sqrt(t) + t ** sp.Rational(3, 2) + t**-2 + 1 / sp.sqrt(u), sp.pi * sp.E**t + sp.E, sp.exp(-(t**2) / 2),
-    sp.sin(t) ** 2 + sp.cos(u) * sp.tan(t), sp.asin(t) + sp.acos(u) + sp.atan(t) + sp.atan2(t, u), sp.sinh(t) + sp.cosh(t) - sp.tanh(u), sp.asinh(t) * sp.atanh(u),
-    sp.Abs(t - u) + sp.sign(t - u), sp.Max(t, u, sp.Rational(1, 2)) - sp.Min(t, u), sp.Piecewise((t, t < u), (u**2, t < 2 * u), (0, True)), sp.erf(t) + sp.erfc(u),
-    sp.loggamma(t) + sp.digamma(u) + sp.polygamma(1, t) + sp.gamma(t), sp.floor(10 * t) + sp.ceiling(u), t**u, sp.log(t, 2), sp.Float(0.1) * t, sp.Mod(7 * t, u),
+    t + u * t**2 - 3, sp.Rational(1, 3) * t / u, sp.sqrt(t) + t ** sp.Rational(3, 2) + t**-2 + 1 / sp.sqrt(u), sp.pi * sp.E**t + sp.E,
+    sp.exp(-(t**2) / 2),
+    sp.sin(t) ** 2 + sp.cos(u) * sp.tan(t), sp.asin(t) + sp.acos(u) + sp.atan(t) + sp.atan2(t, u), sp.sinh(t) + sp.cosh(t) - sp.tanh(u),
+    sp.asinh(t) * sp.atanh(u),
+    sp.Abs(t - u) + sp.sign(t - u), sp.Max(t, u, sp.Rational(1, 2)) - sp.Min(t, u), sp.Piecewise((t, t < u), (u**2, t < 2 * u), (0, True)),
+    sp.erf(t) + sp.erfc(u),
+    sp.loggamma(t) + sp.digamma(u) + sp.polygamma(1, t) + sp.gamma(t), sp.floor(10 * t) + sp.ceiling(u), t**u, sp.log(t, 2),
+    sp.Float(0.1) * t, sp.Mod(7 * t, u),
     sp.Piecewise((1, sp.And(t > u, t < 1)), (2, sp.Or(t < 0, sp.Ne(t, u))), (3, True)), sp.Heaviside(t - u) * t, 1 / (1 + sp.exp(-t)),
 ]  # fmt: skip
 
@@ -79,7 +83,8 @@ def test_scalars_go_out():
     bs, ss = sp.Symbol("b", real=True), sp.Symbol("s", real=True)
     for ours, theirs in [
         (b**2 + 2 * b * s - 1, bs**2 + 2 * bs * ss - 1), (sv.exp(-b) / s, sp.exp(-bs) / ss), (sv.sqrt(b) * sv.pi, sp.sqrt(bs) * sp.pi),
-        (sv.where(b > 0, b, -s), sp.Piecewise((bs, bs > 0), (-ss, True))), (sv.maximum(b, s), sp.Max(bs, ss)), (sv.tanh(b) + sv.erf(s), sp.tanh(bs) + sp.erf(ss)),
+        (sv.where(b > 0, b, -s), sp.Piecewise((bs, bs > 0), (-ss, True))), (sv.maximum(b, s), sp.Max(bs, ss)),
+        (sv.tanh(b) + sv.erf(s), sp.tanh(bs) + sp.erf(ss)),
         (sv.gammaln(b), sp.loggamma(bs)), (b**s, bs**ss), (sv.sigmoid(b), 1 / (1 + sp.exp(-bs))), (abs(b), sp.Abs(bs)), (b / 3, bs / 3),
     ]:  # fmt: skip
         assert sp.simplify(sv.to_sympy(ours) - theirs) == 0
@@ -99,5 +104,7 @@ def test_sums_over_dims_go_out():
     values = {sp.Symbol("N", integer=True, positive=True): 2, sp.Symbol("D", integer=True, positive=True): 2}
     x, z = [[1, 2], [3, 4]], [5, 6]
     found = formula.subs(values).doit()
-    found = found.subs({sp.IndexedBase("X")[i, j]: x[i][j] for i in range(2) for j in range(2)}).subs({sp.IndexedBase("w")[j]: z[j] for j in range(2)})
+    found = found.subs({sp.IndexedBase("X")[i, j]: x[i][j] for i in range(2) for j in range(2)}).subs(
+        {sp.IndexedBase("w")[j]: z[j] for j in range(2)}
+    )
     assert found == ((5 + 12) ** 2 + (15 + 24) ** 2) / sp.Integer(2)

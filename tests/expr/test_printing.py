@@ -20,7 +20,8 @@ MODELS = {
     "logistic cost": (
         -sv.mean(y * sv.log(p) + (1 - y) * sv.log(1 - p)) + 0.01 * sv.sum(w**2),
         "0.01 Σ_d w[d]² - (Σ_n ((1 - y[n]) log(1 - σ(b + Σ_d X[n,d] w[d])) + y[n] log(σ(b + Σ_d X[n,d] w[d])))) / N",
-        r"0.01 \sum_{d} w_{d}^{2} - \frac{1}{N} \sum_{n} \left(\left(1 - y_{n}\right) \log\left(1 - \sigma\left(b + \sum_{d} X_{nd} w_{d}\right)\right)"
+        r"0.01 \sum_{d} w_{d}^{2} - \frac{1}{N} \sum_{n} \left(\left(1 - y_{n}\right)"
+        r" \log\left(1 - \sigma\left(b + \sum_{d} X_{nd} w_{d}\right)\right)"
         r" + y_{n} \log\left(\sigma\left(b + \sum_{d} X_{nd} w_{d}\right)\right)\right)",
     ),
     "logistic likelihood": (
@@ -109,7 +110,8 @@ def test_pprint(capsys):
 
 def test_names_in_latex():
     for name, expected in {
-        "w": "w", "sigma": r"\sigma", "beta0": r"\beta_{0}", "w_1": "w_{1}", "mu_x": r"\mu_{x}", "scale": r"\mathrm{scale}", "λ": r"\lambda",
+        "w": "w", "sigma": r"\sigma",
+        "beta0": r"\beta_{0}", "w_1": "w_{1}", "mu_x": r"\mu_{x}", "scale": r"\mathrm{scale}", "λ": r"\lambda",
         "log_sd": r"\mathrm{log\_sd}", "m_loc": r"m_{\mathrm{loc}}", "layer1.w": r"\mathrm{layer1.w}",
     }.items():  # fmt: skip
         assert sv.latex(sv.param(name)) == expected

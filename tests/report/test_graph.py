@@ -50,7 +50,9 @@ def test_picture_by_matplotlib(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "expression", [sv.linalg.logdet(X.T @ X), X[:, 0][1:] * 2, sv.where(y > 0, y, 0.0), sv.stop_gradient(w), sv.logsumexp(y), w, sv.pi * 1.0], ids=str
+    "expression",
+    [sv.linalg.logdet(X.T @ X), X[:, 0][1:] * 2, sv.where(y > 0, y, 0.0), sv.stop_gradient(w), sv.logsumexp(y), w, sv.pi * 1.0],
+    ids=str,
 )
 def test_every_kind_of_node(expression):
     assert sv.plot_graph(expression).dot.count("label=") >= 1

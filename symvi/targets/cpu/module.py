@@ -21,16 +21,15 @@ from symvi.loops.lower import lower_region
 from symvi.loops.naming import Names
 from symvi.plan.program import Buffer, OperatorCall, Plan, Region
 from symvi.targets.cpu.manifest import manifest_of
-from symvi.targets.cpu.printer import Printer
+from symvi.targets.cpu.printer import WIDTH, Printer
 
 __all__ = ["Module", "emit"]
 
 ROLES = ("input", "draw", "temporary", "tile", "output")
 
-RESERVED = (
-    "np", "cfunc", "table", "float64", "float32", "BLOCK", "KERNEL", "PASS", "STEPS", "MANIFEST", "draw_rows", "log1p_of_exp", "smallest", "largest",
-    "reals64", "reals32", "integers", "booleans", "real64", "real32", "integer", "boolean",
-)  # fmt: skip
+VIEWS = ("reals64", "reals32", "integers", "booleans", "real64", "real32", "integer", "boolean")
+HELPERS = ("BLOCK", "KERNEL", "PASS", "draw_rows", *VIEWS)
+RESERVED = ("np", "cfunc", "table", "float64", "float32", "STEPS", "MANIFEST", "smallest", "largest", *HELPERS)
 
 
 @dataclass
@@ -97,11 +96,10 @@ class Emitter:
         if buffer.node is None:
             prefix = "pivots" if buffer.kind == "pivot" else "lu"
             return self.names.unique(f"{prefix}_{self.names._nearest(buffer.about)}")
-        if buffer.node in self.names.of_node:
-            return self.names.unique(self.names.of_node[buffer.node])
-        term = getattr(buffer.node, "term", None)
-        if term in self.names.of_node and all(other.name != self.names.of_node[term] for other in self.plan.buffers):
-            return self.names.of_node[term]
+        value = getattr(buffer.node, "term", buffer.node)
+        name = self.names.of_node.get(value)
+        if name is not None:  # the user's variable, unless an array has that name already
+            return name if all(other.name != name for other in self.plan.buffers) else self.names.unique(name)
         return self.names.for_node(buffer.node)
 
     def _sizes(self) -> list[str]:
@@ -158,7 +156,8 @@ class Emitter:
             self.function_of[region] = function
         self._layout()
         bodies = [self._function(function) for function in self.functions]
-        source = self._header() + "\n\n" + "\n\n\n".join(bodies) + "\n\n\n" + self._program()
+        header = self._header([line for body in bodies for line in body.splitlines()])
+        source = header + "\n\n" + "\n\n\n".join(bodies) + "\n\n\n" + self._program()
         return Module(source, manifest_of(self), self.functions)
 
     def _function_name(self, region: Region, number: int, count: int) -> str:
@@ -216,16 +215,18 @@ class Emitter:
         header.append('    """')
         views = []
         assigned = _assigned(function.body)
+        mentioned = _identifiers(body)
         arrays = sorted(dict.fromkeys(function.arrays), key=lambda buffer: (ROLES.index(buffer.role), buffer.name))
         for buffer in arrays:
-            if any(_mentions(line, buffer.name) for line in body):
+            if buffer.name in mentioned:
                 views.extend(self._view(buffer, printer, buffer.name in assigned))
         lines = []
+        with_views = mentioned | _identifiers(views)
         for size in self.sizes:
             name = self.size_names[size]
-            if any(_mentions(line, name) for line in (*body, *views)):
+            if name in with_views:
                 lines.append(f"    {name} = table[{self.extent_slot[size]}]")
-            if any(_mentions(line, f"size_{name}") for line in body):
+            if f"size_{name}" in mentioned:
                 lines.append(f"    size_{name} = table[{self.full_slot[size]}]")
         self.used_functions = getattr(self, "used_functions", set()) | printer.functions
         return "\n".join([*header, *lines, *views, *body, "    return 0"])
@@ -244,22 +245,19 @@ class Emitter:
         return printer.line(1, f"{buffer.name} = {view}(table, {slot}, {shape})", what + role)
 
     # -- the module --------------------------------------------------------------------------------------------
-    def _header(self) -> str:
-        real = "real64" if self.dtype == "float64" else "real32"
-        draws = {"draw_rows"} if self.plan.block_draws else set()
-        fixed = {"BLOCK", "KERNEL", "PASS", real, real.replace("real", "reals")}
-        helpers = sorted(fixed | self._kind_views() | self.used_functions | draws)
-        imports = textwrap.fill(", ".join(helpers), 130, initial_indent="    ", subsequent_indent="    ")
+    def _header(self, code: list[str]) -> str:
+        mentioned = _identifiers(code)
+        used = sorted({*HELPERS, *self.used_functions} & mentioned)
+        imports = f"from {self.helper_module} import {', '.join(used)}"
+        if len(imports) > WIDTH:
+            listed = textwrap.fill(", ".join(used), 130, initial_indent="    ", subsequent_indent="    ")
+            imports = f"from {self.helper_module} import (\n{listed},\n)"
         what = f"{self.plan.outputs[0].name} = {text(self.originals[0], 240)}" if self.plan.outputs else ""
         doc = [f'"""{self.title}', "", *textwrap.wrap(what, 130, subsequent_indent="    "), '"""']
-        lines = [*doc, "", "import numpy as np", "from numba import cfunc", f"from {self.helper_module} import (", imports + ",", ")", ""]
-        lines += [f"{self.dtype} = np.{self.dtype}", "inf, nan = np.inf, np.nan"]
+        lines = [*doc, "", "import numpy as np", "from numba import cfunc", imports, "", f"{self.dtype} = np.{self.dtype}"]
+        if {"inf", "nan"} & mentioned:
+            lines.append("inf, nan = np.inf, np.nan")
         return "\n".join(lines) + "\n"
-
-    def _kind_views(self) -> set[str]:
-        kinds = {buffer.kind for buffer in self.all_buffers()}
-        views = {"integers", "integer"} if "i" in kinds else set()
-        return views | ({"booleans", "boolean"} if "b" in kinds else set())
 
     def _program(self) -> str:
         lines = ["# What the driver runs, in order: functions above, over the rows of a plate; operations on whole arrays; draws."]
@@ -310,6 +308,6 @@ def _assigned(body: list[Statement]) -> set[str]:
     return found
 
 
-def _mentions(line: str, name: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", line.split("  #")[0]) is not None
-
+def _identifiers(lines: Iterable[str]) -> set[str]:
+    """The names that occur in the code of some lines, comments apart."""
+    return {name for line in lines for name in re.findall(r"[A-Za-z_]\w*", line.split("  #")[0])}
