@@ -23,7 +23,8 @@ start = time.perf_counter()
 sys.path.insert(0, {examples!r})
 import logistic_regression
 fit = logistic_regression.main()
-print(json.dumps(dict(total=time.perf_counter() - start, compiled=fit.compile_seconds, fit=fit.seconds, verdict=fit.verdict, elbo=fit.elbo(10_000))))
+total = time.perf_counter() - start
+print(json.dumps(dict(total=total, compiled=fit.compile_seconds, verdict=fit.verdict, elbo=fit.elbo(10_000))))
 """
 
 WARM = """
@@ -58,12 +59,10 @@ def run(code: str, cache: str) -> tuple[float, dict]:
 
 def main(repeats: int = 5) -> None:
     with tempfile.TemporaryDirectory() as cache:
-        start, cold = run(COLD, cache)
-        print(
-            f"cold, whole process: {time.time() - start:.1f} s  (building and compiling the model {cold['compiled']:.1f} s; {cold['verdict']}, ELBO {cold['elbo']:.3f})"
-        )
-        start, again = run(COLD, cache)
-        print(f"again, whole process: {time.time() - start:.1f} s  (compiling {again['compiled']:.2f} s)")
+        for label in ("cold", "again"):
+            start, seen = run(COLD, cache)
+            print(f"{label}: whole process {time.time() - start:.1f} s, of which building and compiling the model {seen['compiled']:.2f} s")
+            print(f"    {seen['verdict']}, ELBO {seen['elbo']:.3f}")
         run(WARM, cache)
         firsts, imports = [], []
         for _ in range(repeats):
@@ -71,9 +70,8 @@ def main(repeats: int = 5) -> None:
             assert warm["hit"]
             firsts.append(warm["first"] - start)
             imports.append(warm["imported"] - start)
-        print(
-            f"warm, process start to the first value: {statistics.median(firsts):.2f} s (min {min(firsts):.2f}, max {max(firsts):.2f}), imports {statistics.median(imports):.2f} s"
-        )
+        spread = f"(min {min(firsts):.2f}, max {max(firsts):.2f})"
+        print(f"warm: process start to the first value {statistics.median(firsts):.2f} s {spread}, imports {statistics.median(imports):.2f} s")
 
 
 if __name__ == "__main__":

@@ -116,23 +116,27 @@ def is_derived(node: object) -> bool:
 
 
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
+_COMPILES = re.compile(r"\b(fit|maximize|minimize|compile|function|elbo|Model)\(")  # what such a line assigns is no expression
 
 
 def value_names(order: Iterable[object]) -> dict[object, str]:
     """{node: variable} for the values that the user's lines assign; `order` lists the nodes of a program, operands first.
 
-    A line makes several nodes; the one that it assigns comes last.
+    A line makes several nodes; the one that it assigns comes last. What is made of numbers alone belongs to no line: it is
+    shared by all models of a process.
     """
     last: dict[Site, object] = {}
+    of_leaves: set[object] = set()
     for node in order:
+        if getattr(node, "leaf", None) is not None or any(child in of_leaves for child in node.children):
+            of_leaves.add(node)
         site = _sites.get(node)
-        if site is not None and getattr(node, "is_term", False) and node.children and node not in _derived and node not in _operands:
+        if site is None or node not in of_leaves or node in _derived or node in _operands:
+            continue
+        if getattr(node, "is_term", False) and node.children:
             last[site] = node
     names = {node: hint_of(node) for node in last.values()}
     return {node: name for node, name in names.items() if name}
-
-
-_COMPILES = re.compile(r"\b(fit|maximize|minimize|compile|function|elbo|Model)\(")  # what such a line assigns is no expression
 
 
 def hint_of(node: object) -> str | None:

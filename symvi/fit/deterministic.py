@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from symvi.errors import NonFiniteError
 from symvi.fit.trainer import Trainer
 
-__all__ = ["Scipy", "maximize_deterministic"]
+__all__ = ["Outcome", "Scipy", "maximize_deterministic"]
 
 
 @dataclass(frozen=True)
@@ -19,69 +20,89 @@ class Scipy:
     """A method of scipy.optimize by name."""
 
     name: str
-    METHODS = {"lbfgs": "L-BFGS-B", "newton": "Newton-CG"}
+    METHODS: ClassVar[dict[str, str]] = {"lbfgs": "L-BFGS-B", "newton": "Newton-CG"}
+
+    def options(self, steps: int) -> dict:
+        if self.name == "lbfgs":
+            return {"maxiter": steps, "maxcor": 20, "ftol": 1e-14, "gtol": 1e-8, "maxfun": 20 * steps}
+        return {"maxiter": steps, "xtol": 1e-10}
+
+
+@dataclass
+class Outcome:
+    """How a deterministic run ended."""
+
+    converged: bool = False
+    why: str = ""
+    interrupted: bool = False
 
 
 class _Stopped(Exception):
     """The time is up."""
 
 
-def maximize_deterministic(trainer: Trainer, method: Scipy, steps: int, callbacks: Sequence[Callable] = (), max_seconds: float | None = None, sign: int = 1):
-    """Maximise the bound of a trainer from where it stands; the trainer ends at the best point. Returns SciPy's result.
+def maximize_deterministic(
+    trainer: Trainer, method: Scipy, steps: int, callbacks: Sequence[Callable] = (), max_seconds: float | None = None, sign: int = 1
+) -> Outcome:
+    """Maximise the bound of a trainer from where it stands; the trainer ends at the best point.
 
     A point at which the bound is not finite counts as infinitely bad, so the line search turns back from it.
     """
-    from scipy.optimize import minimize
+    from scipy import optimize  # late: it takes a while to import
 
-    start = time.perf_counter()
-    best = [-np.inf, trainer.theta.copy()]
-    values: list[float] = []
+    run = _Run(trainer, callbacks, None if max_seconds is None else time.perf_counter() + max_seconds, sign)
+    extra = {"hessp": run.hessian_product} if method.name == "newton" else {}
+    outcome = Outcome()
+    try:
+        result = optimize.minimize(
+            run.negative, trainer.theta.copy(), jac=True, method=Scipy.METHODS[method.name], callback=run.after, options=method.options(steps), **extra
+        )  # fmt: skip
+        gradient = float(np.abs(result.jac).max(initial=0.0))
+        # a line search that finds nothing better at a small gradient has met rounding, not a failure
+        outcome.converged = bool(result.success) or gradient < 1e-5 * max(1.0, abs(float(result.fun)))
+        outcome.why = "" if outcome.converged else f"{str(result.message).lower().rstrip('.')} (gradient {gradient:.1e})"
+    except _Stopped:
+        outcome.why = f"the time was up after {len(run.values):,} steps"
+    except KeyboardInterrupt:
+        outcome.why, outcome.interrupted = f"interrupted after {len(run.values):,} steps", True
+    trainer.theta[:] = run.best
+    trainer.history = np.concatenate([trainer.history, run.values])
+    trainer.step += len(run.values)
+    return outcome
 
-    def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        if max_seconds is not None and time.perf_counter() - start > max_seconds:
+
+class _Run:
+    """One run: the best point so far, the bound after every step."""
+
+    def __init__(self, trainer: Trainer, callbacks: Sequence[Callable], deadline: float | None, sign: int):
+        self.trainer, self.callbacks, self.deadline, self.sign = trainer, callbacks, deadline, sign
+        self.highest, self.best = -np.inf, trainer.theta.copy()
+        self.values: list[float] = []
+
+    def negative(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        if self.deadline is not None and time.perf_counter() > self.deadline:
             raise _Stopped
         try:
-            value, gradient = trainer.value_and_gradient(theta)
+            value, gradient = self.trainer.value_and_gradient(theta)
         except NonFiniteError:
-            if not np.isfinite(best[0]):
+            if not np.isfinite(self.highest):
                 raise
             return np.inf, np.zeros_like(theta)
-        if value > best[0]:
-            best[0], best[1] = value, theta.copy()
+        if value > self.highest:
+            self.highest, self.best = value, theta.copy()
         return -value, -gradient
 
-    def after(theta: np.ndarray) -> None:
-        values.append(best[0])
-        for callback in callbacks:
-            callback(len(values), sign * best[0])
+    def after(self, theta: np.ndarray) -> None:
+        self.values.append(self.highest)
+        for callback in self.callbacks:
+            callback(len(self.values), self.sign * self.highest)
 
-    result = None
-    try:
-        options = {"maxiter": steps}
-        if method.name == "lbfgs":
-            options |= {"maxcor": 20, "ftol": 1e-14, "gtol": 1e-8, "maxfun": 20 * steps}
-        else:
-            options |= {"xtol": 1e-10}
-        extra = {} if method.name == "lbfgs" else {"hessp": _hessian_product(trainer)}
-        result = minimize(negative, trainer.theta.copy(), jac=True, method=Scipy.METHODS[method.name], callback=after, options=options, **extra)
-    except (_Stopped, KeyboardInterrupt):
-        pass
-    trainer.theta[:] = best[1]
-    trainer.history = np.concatenate([trainer.history, values])
-    trainer.step += len(values)
-    return result
-
-
-def _hessian_product(trainer: Trainer):
-    """Hessian products by central differences of the exact gradient."""
-
-    def product(theta: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    def hessian_product(self, theta: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Central differences of the exact gradient."""
         norm = np.linalg.norm(direction)
         if norm == 0:
             return np.zeros_like(theta)
         h = 6e-6 * max(1.0, np.linalg.norm(theta)) / norm
-        forward = trainer.value_and_gradient(theta + h * direction)[1]
-        backward = trainer.value_and_gradient(theta - h * direction)[1]
+        forward = self.trainer.value_and_gradient(theta + h * direction)[1]
+        backward = self.trainer.value_and_gradient(theta - h * direction)[1]
         return -(forward - backward) / (2 * h)
-
-    return product

@@ -18,11 +18,12 @@ from symvi.array.expression import Expr, array_of, leaf_expr
 from symvi.errors import NonFiniteError
 from symvi.expr.leaf import Leaf
 from symvi.fit.blame import blame
+from symvi.fit.data_binding import bind_data, require_data
+from symvi.fit.flatness import escape
 from symvi.fit.function import raise_status
 from symvi.fit.leaves import Sizes
 from symvi.fit.objective import Objective
 from symvi.fit.pipeline import compile_request
-from symvi.fit.trainer import bind_data
 from symvi.runtime.binding import Binding
 
 __all__ = ["LogJoint", "Laplace", "find_mode", "block_covariances"]
@@ -30,6 +31,7 @@ __all__ = ["LogJoint", "Laplace", "find_mode", "block_covariances"]
 DENSE = 2000
 FLAT = 1e-7  # curvature, relative to the largest, below which a direction counts as undetermined
 STREAM_MODE = 3
+SETTLED = 1e-2  # the largest gradient at which a flat density is called so, and not one that still rises
 
 
 class LogJoint:
@@ -50,6 +52,7 @@ class LogJoint:
         self.theta, self.along = np.zeros(self.size), np.zeros(self.size)
         self.gradient, self.product = np.zeros(self.size), np.zeros(self.size)
         arrays = bind_data(objective, data, sizes, incomplete)
+        require_data(objective, arrays, sizes, incomplete)
         self._bind(arrays)
 
     def part(self, flat: np.ndarray, leaf: Leaf) -> np.ndarray:
@@ -88,6 +91,8 @@ class LogJoint:
         if status or not np.isfinite(value) or not np.isfinite(self.gradient).all():
             self.status = status
             return -np.inf, np.zeros(self.size), np.zeros(self.size)
+        if not np.isfinite(self.product).all():  # a step along it would never end
+            return value, self.gradient.copy(), np.zeros(self.size)
         return value, self.gradient.copy(), self.product.copy()
 
     def complain(self, where: str) -> None:
@@ -116,20 +121,26 @@ def find_mode(joint: LogJoint, max_iterations: int = 200, deadline: float | None
     from scipy import optimize
 
     start = joint.theta.copy()
-    count = 0
+    count = inner = 0
 
     class OutOfTime(Exception):
         pass
 
     def negative(theta):
-        nonlocal count
-        count += 1
+        nonlocal count, inner
+        count, inner = count + 1, 0
         if deadline is not None and time.perf_counter() > deadline:
             raise OutOfTime
         value, gradient, _ = joint.run(theta)
         return (-value, -gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
 
     def product(theta, along):
+        nonlocal inner
+        if deadline is not None and time.perf_counter() > deadline:
+            raise OutOfTime
+        inner += 1
+        if inner > 2 * joint.size + 20:  # conjugate gradients that rounding keeps from ending: no curvature ends them at the region's edge
+            return np.zeros_like(along)
         return -joint.run(theta, along)[2]
 
     if not np.isfinite(joint.run(start)[0]):
@@ -164,23 +175,23 @@ def _judge(joint: LogJoint, laplace: Laplace, gradient: np.ndarray) -> None:
     """Is the point a mode with positive curvature in every direction?"""
     if joint.size == 0:
         return
-    from scipy import linalg
-
-    values = linalg.eigvalsh(laplace.hessian)
-    far = float(np.abs(laplace.mode).max())
-    newton = float(np.abs(gradient).max())
-    if values[0] <= FLAT * max(values[-1], 1e-12) or values[0] <= 1e-9:
-        laplace.found = False
-        direction = np.abs(linalg.eigh(laplace.hessian)[1][:, 0])
-        name = _name_of(joint, int(direction.argmax()))
-        if far > 8.0 and abs(values[0]) < 1e-2 or abs(values[0]) <= 1e-6:
-            laplace.ill_posed = True
-            laplace.why = f"the log-density is flat along {name} (curvature {values[0]:.1e} at {far:.3g}): it has no proper mode"
+    values, vectors = np.linalg.eigh(laplace.hessian)
+    found = escape(lambda theta: joint.run(theta)[0], laplace.mode, gradient, laplace.hessian)
+    if found is not None:
+        settled = float(np.abs(gradient).max()) < SETTLED and not found.unbounded
+        laplace.found, laplace.ill_posed = False, settled
+        name = _name_of(joint, int(np.abs(found.direction).argmax()))
+        if not settled:
+            laplace.why = f"the joint log-density has no highest point that was found: from {laplace.value:.4g} it still rises"
         else:
-            laplace.why = f"the log-density is not concave at its highest point found (curvature {values[0]:.1e} along {name})"
-    elif newton > 1e-2 * max(1.0, float(np.sqrt(values[-1]))):
+            laplace.why = f"the log-density does not fall along {name} from {laplace.value:.4g}: there is no proper posterior"
+    elif values[0] <= FLAT * max(values[-1], 1e-12) or values[0] <= 1e-12:
         laplace.found = False
-        laplace.why = f"the mode was not reached (gradient {newton:.1e})"
+        name = _name_of(joint, int(np.abs(vectors[:, 0]).argmax()))
+        laplace.why = f"the log-density is not concave at its highest point found (curvature {values[0]:.1e} along {name})"
+    elif float(np.abs(gradient).max()) > 1e-2 * max(1.0, float(np.sqrt(values[-1]))):
+        laplace.found = False
+        laplace.why = f"the mode was not reached (gradient {float(np.abs(gradient).max()):.1e})"
 
 
 def _name_of(joint: LogJoint, element: int) -> str:

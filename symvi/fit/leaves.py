@@ -72,6 +72,16 @@ class Sizes:
         for dim, length in zip(leaf.shape, shape, strict=True):
             self._match(dim, length, leaf)
 
+    def learn_from(self, leaf: Leaf, value: Any) -> None:
+        """Sizes from a value: an array; numbers and initialisers tell none."""
+        if isinstance(value, (list, tuple)) or hasattr(value, "shape"):
+            try:
+                array = np.asarray(value)
+            except ValueError:  # rows of different lengths: said when the value is bound
+                return
+            if array.ndim or not leaf.shape:
+                self.learn(leaf, array)
+
     def _match(self, dim: Dim, length: int, leaf: Leaf) -> None:
         unknown = [name for name in dim.names if name.known is None and name.name not in self.values]
         if not unknown:

@@ -32,6 +32,10 @@ class Observations:
         """Leaves with missing entries."""
         return [data_twin(variable).leaf for variable in self.missing.values()]
 
+    def rows(self) -> int:
+        """The longest first axis among the data."""
+        return max((array.shape[0] for array in self.values.values() if array.ndim), default=1)
+
     def count(self) -> int:
         """How many observed values enter the likelihood."""
         total = 0

@@ -16,7 +16,7 @@ from symvi.expr.facts import asserted
 from symvi.expr.labels import Label, canonical_axes
 from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Array, Node, postorder
-from symvi.expr.provenance import hint_of
+from symvi.expr.provenance import value_names
 from symvi.fit.leaves import collect_leaves, unique_names
 from symvi.plan.reductions import open_reductions
 from symvi.plan.regions import Output, Plan, plan
@@ -47,7 +47,8 @@ class Request:
     def key(self) -> str:
         """The digest of what the user gave, before any pass, with the versions of everything that shapes the module."""
         order = list(postorder([output.term for output in self.outputs]))
-        hints = [hint_of(node) or "" for node in order if node.is_term]
+        variables = value_names(order)
+        hints = [variables.get(node, "") for node in order if node.is_term]
         facts = [sorted(asserted(node)) for node in order if asserted(node)]
         parts = [
             [output.name, output.term.digest.hex(), [str(axis) for axis in output.axes]] for output in self.outputs

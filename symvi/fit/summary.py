@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,6 +11,7 @@ import numpy as np
 __all__ = ["Summary", "summarise"]
 
 LONGEST = 60  # rows that are printed
+PROBABILITIES = (0.05, 0.5, 0.95)
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Summary:
         for name, *numbers in islice(self.rows, LONGEST):
             lines.append(f"{name:{width}} " + " ".join(f"{number:10.4g}" for number in numbers))
         if len(self.rows) > LONGEST:
-            lines.append(f"... {len(self.rows) - LONGEST} more rows")
+            lines.append(f"... {len(self.rows) - LONGEST:,} more rows; summary[name] has the arrays")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -37,15 +39,20 @@ class Summary:
 
 def summarise(fit, n: int) -> Summary:
     """Posterior moments and quantiles of everything that the model names."""
-    targets = {**fit.observations.latent, **fit.model.deterministics}
     rows, arrays = [], {}
-    for name, expression in targets.items():
-        mean, sd = fit.posterior.moments(expression, {}, n, None)
-        quantiles = np.quantile(fit.posterior.draws(expression, {}, n, None), (0.05, 0.5, 0.95), axis=0)
-        arrays[name] = {"mean": mean, "sd": sd, "q05": quantiles[0], "q50": quantiles[1], "q95": quantiles[2]}
-        labels = [fit.coords.get(str(dim)) for dim in expression.shape]
-        for index in np.ndindex(np.shape(mean)):
-            shown = ", ".join(str(labels[k][i]) if labels[k] is not None else str(i) for k, i in enumerate(index))
-            at = (lambda a, index=index: float(np.asarray(a)[index]))
-            rows.append((f"{name}[{shown}]" if index else name, at(mean), at(sd), at(quantiles[0]), at(quantiles[1]), at(quantiles[2])))
-    return Summary(rows, arrays, fit.closing().split(" | kernel")[0])
+    posterior = fit.posterior
+    for name, expression in {**fit.observations.latent, **fit.model.deterministics}.items():
+        mean, sd = posterior.moments(expression, {}, n, None)
+        low, middle, high = np.quantile(posterior.draws(expression, {}, n, None), PROBABILITIES, axis=0)
+        arrays[name] = {"mean": mean, "sd": sd, "q05": low, "q50": middle, "q95": high}
+        rows += [(entry, *(float(np.asarray(array)[index]) for array in arrays[name].values())) for entry, index in _entries(fit, name, expression)]
+    return Summary(rows, arrays, fit.closing(kernel=False))
+
+
+def _entries(fit, name: str, expression) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """`w[mean_radius]` and its index, for every entry; labels from the coordinates where there are any."""
+    shape = tuple(dim.size(fit.sizes.values) for dim in expression.shape)
+    labels = [fit.coords.get(str(dim), range(size)) for dim, size in zip(expression.shape, shape, strict=True)]
+    for index in np.ndindex(shape):
+        shown = ", ".join(str(own[i]) for own, i in zip(labels, index, strict=True))
+        yield f"{name}[{shown}]" if index else name, index

@@ -11,7 +11,7 @@ from symvi.array.leaves import data
 from symvi.expr.dims import dim
 from symvi.fit.function import output_of
 from symvi.fit.pipeline import Request, compile_request
-from symvi.optim.optimizer import THETA, Optimizer
+from symvi.optim.optimizer import Optimizer
 from symvi.runtime.binding import Binding
 
 __all__ = ["UpdateKernel", "BoundUpdate"]
@@ -60,7 +60,7 @@ class BoundUpdate:
         self.copies = np.zeros((len(kernel.targets), 12), dtype=np.int64)
         rows = [self.binding.program]
         for row, name in zip(self.copies, kernel.targets, strict=True):
-            target = arrays[THETA if name == THETA else name]
+            target = arrays[name]
             source = self.binding.outputs[f"new_{name}"]
             row[:7] = (8, 1, size, size, 0, source.ctypes.data, target.ctypes.data)
             rows.append(np.array([[helpers.operator_address("concatenate"), row.ctypes.data, -1]], dtype=np.int64))

@@ -22,6 +22,8 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from numba.core.errors import NumbaError
+
 from symvi.errors import CompileError
 from symvi.runtime import helpers
 from symvi.runtime.cache_directory import cache_directory, fall_back, private_subdirectory
@@ -142,8 +144,6 @@ def _compiled(path: Path, text: str, used: list[ModuleType]) -> ModuleType:
             discard_compiled(Path(module.__file__))
     try:
         return execute(path, text)
-    except Exception as reason:
-        if isinstance(reason, OSError):
-            raise
-        said = " ".join(str(reason).split())[:300]
-        raise CompileError(f"the emitted module {path} does not compile, which is a bug of symvi: {type(reason).__name__}: {said}") from reason
+    except NumbaError as reason:
+        said = f"{type(reason).__name__}: {' '.join(str(reason).split())[:300]}"
+        raise CompileError(f"the emitted module {path} does not compile, which is a bug of symvi: {said}") from reason
