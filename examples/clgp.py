@@ -54,9 +54,12 @@ def hold_out(codes: np.ndarray, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(codes.size).reshape(codes.shape) < codes.size // 5
 
 
-def train(codes: np.ndarray, seen: np.ndarray, sizes: np.ndarray, seed: int = 0, Q: int = 3, M: int = 20, rounds: int = 20, steps: int = 50):
-    """The fit and the probabilities N × D × K, from the cells that `seen` marks. RMSProp shrinks the rate of a coordinate whose steps
-    disagree, which noise makes them do in the end: every round gives all coordinates their first rate again."""
+def train(codes: np.ndarray, seen: np.ndarray, sizes: np.ndarray, seed=0, Q=3, M=20, rounds=20, steps=50):
+    """The fit, the probabilities N × D × K and the history of the bound, from the cells that `seen` marks.
+
+    RMSProp with agreement shrinks the rate of a coordinate whose steps disagree in sign, which in the end noise makes them do: every
+    round gives all coordinates their first rate again.
+    """
     rng = np.random.default_rng(seed)
     Y = (np.arange(sizes.max()) == codes[:, :, None]) & seen[:, :, None]
     absent = np.where(np.arange(sizes.max()) < sizes[:, None], 0.0, -1e3)
@@ -97,7 +100,8 @@ def main(seeds: int = 5, rounds: int = 20) -> list[tuple[float, float]]:
         print(f"seed {seed}: perplexity {found[-1][0]:.3f}, multinomial {found[-1][1]:.3f}, bound {history[-50:].mean():.0f}, "
               f"{time.perf_counter() - start:.1f} s so far", flush=True)  # fmt: skip
     ours, frequencies = np.mean(found, axis=0)
-    print(f"mean: perplexity {ours:.3f}, multinomial {frequencies:.3f}: {1 - ours / frequencies:.1%} lower, {time.perf_counter() - start:.1f} s")
+    seconds = time.perf_counter() - start
+    print(f"mean: perplexity {ours:.3f}, multinomial {frequencies:.3f}: {1 - ours / frequencies:.1%} lower, {seconds:.1f} s")
     return found
 
 

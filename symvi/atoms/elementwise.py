@@ -448,7 +448,7 @@ logical_not = register(
 isnan = register(
     "isnan", derivative=lambda x: (None,),
     numpy=np.isnan, mpmath=_mp("isnan"),
-    cost=1, light=True, kind_of=_bool_kind,
+    text="{0} != {0}", cost=1, light=True, kind_of=_bool_kind,
 )  # fmt: skip
 
 

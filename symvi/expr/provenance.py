@@ -62,7 +62,7 @@ def record(node: object) -> None:
         site = here()
         if site is not None:
             _sites[node] = site
-            if getattr(node, "is_term", False) and not getattr(node, "indices", None):
+            if not _override and getattr(node, "is_term", False) and not getattr(node, "indices", None):
                 for operand in node.children:
                     if _sites.get(operand) == site:
                         _operands[operand] = True

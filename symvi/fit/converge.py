@@ -9,7 +9,7 @@ measured by the curvature of the bound, 1 / sqrt(-d²L/dθ²): for the location 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from symvi.array.expression import Expr
 from symvi.array.leaves import data
 from symvi.errors import NonFiniteError
+from symvi.expr.leaf import Leaf
 from symvi.fit.diagnostics import average_drift
 from symvi.fit.progress import Bar
 from symvi.fit.trainer import Trainer
@@ -76,18 +77,20 @@ def converge(
     progress: bool = False,
     measured: bool = True,
     width: int = 1,
+    unjudged: Collection[Leaf] = (),
 ) -> Convergence:
     """Train to convergence; averages are in the trainer afterwards, even if the run ends early.
 
     `measured`: the coordinates are in units of posterior sd; else their units are found from the curvature.
     `width` is the largest number of coordinates that act on one value (the size of a joint block): the first rate is
-    0.5 / width, at most 0.1, so that the noise of the iterates stays below the scale of the guide.
+    0.5 / width, at most 0.1, so that the noise of the iterates stays below the scale of the guide. `unjudged` parameters are not
+    determined one by one (the columns of a low-rank factor may rotate): the bound is judged in their place.
     """
     result = Convergence()
     trainer.averaging[:] = (0.0, 0.0)
     deadline = None if max_seconds is None else time.perf_counter() + max_seconds
     with Bar(progress) as bar:
-        run = _Run(trainer, tolerance, trainer.step + largest, deadline, callbacks, bar, result)
+        run = _Run(trainer, tolerance, trainer.step + largest, deadline, callbacks, bar, result, unjudged)
         try:
             run.approach(measured, min(FIRST_RATE, max(0.5 / width, 2e-3)))
             run.average()
@@ -105,12 +108,14 @@ class _Run:
     """One run to convergence."""
 
     def __init__(
-        self, trainer: Trainer, tolerance: float, last: int, deadline: float | None, callbacks: Sequence[Callable], bar: Bar, result: Convergence
-    ):
+        self, trainer: Trainer, tolerance: float, last: int, deadline: float | None, callbacks: Sequence[Callable], bar: Bar, result: Convergence,
+        unjudged: Collection[Leaf],
+    ):  # fmt: skip
         self.trainer, self.tolerance, self.last, self.deadline = trainer, tolerance, last, deadline
         self.callbacks, self.bar, self.result = callbacks, bar, result
         self.length = WINDOW
         self.highest, self.kept = -np.inf, trainer.raw_parameters()
+        self.judged = np.concatenate([np.full(trainer.averages[leaf].size, leaf not in unjudged) for leaf in trainer.leaves] or [np.zeros(0, bool)])
         self.unit = np.ones(sum(trainer.averages[leaf].size for leaf in trainer.leaves))
 
     def window(self) -> np.ndarray:
@@ -142,7 +147,7 @@ class _Run:
         """Windows without drift. A run that falls far below its best window goes back to where that ended."""
         means: list[np.ndarray] = []
         while self.trainer.step < self.last - LARGEST_STEPS // 2:
-            means.append(self.window() / self.unit)
+            means.append(self._coordinates(self.window()))
             if self._fell():
                 self.trainer.set_parameters(self.kept)
                 return
@@ -153,6 +158,11 @@ class _Run:
             if len(means) % (4 * WINDOWS_PER_TEST) == 0:
                 self.length = min(2 * self.length, 5000)
                 means = []
+
+    def _coordinates(self, average: np.ndarray) -> np.ndarray:
+        """What may not drift, in units."""
+        judged = (average / self.unit)[self.judged]
+        return judged if self.judged.all() else np.append(judged, self.trainer.history[-self.length :].mean())
 
     def _fell(self) -> bool:
         """Is the bound of the last window far below the best? The best one's parameters are kept."""
@@ -171,7 +181,7 @@ class _Run:
             windows.append(self.window())
             count = len(windows)
             if count >= 8 and count % 2 == 0:
-                means = np.array(windows) / self.unit
+                means = (np.array(windows) / self.unit)[:, self.judged]
                 result.error = float(np.max(means.std(axis=0, ddof=1) / np.sqrt(count), initial=0.0))
                 drifting = _drifting(means, self.tolerance)
                 if result.error < self.tolerance and not drifting:

@@ -56,7 +56,9 @@ def _place_start(problem: LogJoint, density: Bound, observations: Observations, 
         for latent in block.latents:
             if latent.leaf not in starting:
                 continue
-            value = latent.support.inverse(np.asarray(starting[latent.leaf], dtype=float))
+            value = np.asarray(starting[latent.leaf], dtype=float)
+            latent.support.check(f"init of {latent.name}: {latent.name}", value, latent.leaf.site)
+            value = latent.support.inverse(value)
             leaf = next(p for p in problem.parameters if p.name == f"{block.name}_mode")
             part = problem.part(problem.theta, leaf)
             if len(block.latents) > 1 and not block.plates:

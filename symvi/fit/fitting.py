@@ -90,7 +90,7 @@ def fit(
         guide=guide, objective=objective, optimizer=optimizer, steps=steps, batch_size=batch_size, particles=particles, estimator=estimator,
         noise=noise, init=init, restarts=restarts, missing=missing, sizes=sizes, coords=coords, callbacks=callbacks, check=check,
         max_seconds=max_seconds, seed=seed, target=target, dtype=dtype, progress=progress,
-    )  # fmt: skip
+    ).checked()  # fmt: skip
     return _Fitting(model, data, options).run()
 
 
@@ -126,7 +126,7 @@ class _Fitting:
         if options.check:
             from symvi.fit.checks import check_bound
 
-            check_bound(fitted.trainer)
+            check_bound(fitted)
         try:
             fitted.convergence = self._train(fitted)
         except NonFiniteError as error:
@@ -203,7 +203,7 @@ class _Fitting:
             return guide
         if guide == "auto":
             return FullRank() if self._global_size() <= FULL_RANK_LIMIT else LowRank(RANK)
-        return LowRank(RANK) if guide == "lowrank" else as_guide(guide)
+        return LowRank(min(RANK, max(1, self._global_size() // 2))) if guide == "lowrank" else as_guide(guide)
 
     def _global_size(self) -> int:
         """Unconstrained values of all latents, per element of their plates."""

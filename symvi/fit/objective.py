@@ -98,6 +98,8 @@ class Objective:
             shape = tuple(dim.size(sizes.values) for dim in leaf.shape)
             value = initial_array(leaf, shape, generator, (given or {}).get(leaf))
             support = leaf.support
+            if support is not None and leaf in (given or {}):
+                support.check(f"init of {leaf.name}: {leaf.name}", np.asarray(value, dtype=float), leaf.site)
             raw = value if support is None or support.is_identity else support.inverse(value)
             result[leaf] = np.ascontiguousarray(raw, dtype=np.float64).reshape([d.size(sizes.values) for d in self.raw[leaf].array_shape])
         return result

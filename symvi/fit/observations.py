@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symvi.array.expression import Expr
-from symvi.errors import DataError
+from symvi.errors import DataError, SupportError
 from symvi.expr.leaf import Leaf
 from symvi.fit.leaves import Sizes
 from symvi.stats.model import Model
@@ -60,7 +60,8 @@ def observe(model: Model, data: Mapping[Any, Any], sizes: Sizes, missing: str = 
         name = key if isinstance(key, str) else key.name
         variable = observed.get(name)
         leaf = data_twin(variable).leaf if variable is not None else model.data[name]
-        array = _numbers(name, value)
+        place = f"  [{leaf.site}]" if leaf.site else ""
+        array = _numbers(name, value, place)
         sizes.learn(leaf, array)
         if variable is not None:
             array = _check_observed(variable, array, missing, result)
@@ -68,17 +69,25 @@ def observe(model: Model, data: Mapping[Any, Any], sizes: Sizes, missing: str = 
     return result
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def _numbers(name: str, value: Any, place: str) -> np.ndarray:
+    """A value as an array of numbers; masked entries are NaN."""
     if isinstance(value, Expr):
-        raise DataError(f"the value of {name} in data is an expression; it must be an array of numbers")
-    array = np.asarray(value)
+        raise DataError(f"the value of {name} in data is an expression; it must be an array of numbers{place}")
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.astype(float).filled(np.nan) if np.ma.getmaskarray(value).any() else value.data
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise DataError(f"the value of {name} is no array: its rows have different lengths{place}") from None
+    if value is None:
+        raise DataError(f"the value of {name} is None; leave it out of data where it is not observed{place}")
     if array.dtype.kind == "O":
         try:
             array = array.astype(float)
         except (TypeError, ValueError):
-            raise DataError(f"{name} holds objects that are not numbers") from None
+            raise DataError(f"{name} holds objects that are not numbers{place}") from None
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{name} has dtype {array.dtype}; it must hold numbers")
+        raise DataError(f"{name} has dtype {array.dtype}; it must hold numbers{place}")
     return array
 
 
@@ -87,34 +96,53 @@ def _gaps(array: np.ndarray) -> np.ndarray:
 
 
 def _check_observed(variable: RandomVariable, array: np.ndarray, missing: str, result: Observations) -> np.ndarray:
-    support = variable.support
+    """The values of an observed variable inside its support, labels as integers; gaps noted."""
     gaps = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
     if gaps.any():
-        index = tuple(int(i) for i in np.argwhere(gaps)[0])
-        if missing == "error":
-            raise DataError(
-                f"{variable.name} is NaN at index {', '.join(map(str, index))} ({int(gaps.sum())} entries in all); "
-                'missing="drop" leaves missing entries of observed variables out of the likelihood'
-            )
-        result.missing[variable.name] = variable
-        if support.kind == "i":
-            filled = np.where(gaps, 0, array)
-            if np.all(filled == np.floor(filled)):
-                array = np.where(gaps, -1, filled).astype(np.int64)
-        present = array[~gaps]
-        if support.event_rank == 0 and present.size:
-            support.check(variable.name, present, variable.leaf.site)
-        return array
-    if support.kind == "i" and array.dtype.kind == "f":
-        if not np.all(array == np.floor(array)):
-            index = np.argwhere(array != np.floor(array))[0]
-            raise DataError(
-                f"{variable.name} takes integers (labels or counts); {array[tuple(index)]} at index {', '.join(map(str, index))} is not one"
-                + (f"  [{variable.leaf.site}]" if variable.leaf.site else "")
-            )
-        if str(support).startswith("category"):
-            raise DataError(f"{variable.name} takes integer labels, the array has dtype {array.dtype}; convert it with .astype(int)")
-        array = array.astype(np.int64)
-    support.check(variable.name, array, variable.leaf.site)
+        return _with_gaps(variable, array, gaps, missing, result)
+    if variable.support.kind == "i" and array.dtype.kind == "f":
+        array = _integers(variable, array)
+    variable.support.check(variable.name, array, variable.leaf.site)
     return array
 
+
+def _with_gaps(variable: RandomVariable, array: np.ndarray, gaps: np.ndarray, missing: str, result: Observations) -> np.ndarray:
+    support, place = variable.support, _place(variable)
+    if missing == "error":
+        raise DataError(
+            f"{variable.name} is NaN at index {_first(gaps)} ({int(gaps.sum())} of {gaps.size} entries); "
+            f'missing="drop" leaves missing entries of observed variables out of the likelihood{place}'
+        )
+    if support.event_rank:
+        raise DataError(f"{variable.name} is NaN at index {_first(gaps)}: missing entries inside its events cannot be left out{place}")
+    result.missing[variable.name] = variable
+    present = array[~gaps]
+    if support.kind == "i":
+        wrong = ~gaps & (array != np.floor(array))
+        if wrong.any():
+            raise DataError(f"{variable.name} takes integers; {array[wrong][0]} at index {_first(wrong)} is not one{place}")
+        array, present = np.where(gaps, -1, array).astype(np.int64), present.astype(np.int64)
+    outside = support.first_violation(present) if present.size else None
+    if outside is not None:
+        where = tuple(index[outside[0]] for index in np.nonzero(~gaps))
+        raise SupportError(f"{variable.name}[{', '.join(map(str, where))}] = {present[outside]} lies outside its support: {support.requirement}{place}")
+    return array
+
+
+def _integers(variable: RandomVariable, array: np.ndarray) -> np.ndarray:
+    wrong = array != np.floor(array)
+    if wrong.any():
+        first = array[wrong][0]
+        raise DataError(f"{variable.name} takes integers (labels or counts); {first} at index {_first(wrong)} is not one{_place(variable)}")
+    if str(variable.support).startswith("category"):
+        raise DataError(f"{variable.name} takes integer labels, the array has dtype {array.dtype}; convert it with .astype(int){_place(variable)}")
+    return array.astype(np.int64)
+
+
+def _first(bad: np.ndarray) -> str:
+    """The first index at which something holds."""
+    return ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+
+
+def _place(variable: RandomVariable) -> str:
+    return f"  [{variable.leaf.site}]" if variable.leaf.site else ""

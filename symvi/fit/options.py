@@ -42,7 +42,8 @@ class Options:
     dtype: Any = "float64"
     progress: bool = True
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Options:
+        """Itself; an error that names the caller's line if an option does not make sense."""
         check_target(self.target)
         self.dtype = check_dtype(self.dtype)
         _one_of("objective", self.objective, ("elbo",))
@@ -56,6 +57,7 @@ class Options:
         check_batch_size(self.batch_size)
         if self.optimizer is not None:
             check_optimizer(self.optimizer)
+        return self
 
     @property
     def is_default(self) -> bool:

@@ -69,10 +69,11 @@ class Fit:
 
     @property
     def scale(self) -> dict[str, Any]:
-        """In which units the coordinates are: of posterior sd if a Laplace approximation was found; the size of the largest joint block."""
+        """In which units the coordinates are: of posterior sd if a Laplace approximation was found; the largest joint block; what may rotate."""
         joint = [block for block in self.bound.approximation.blocks if block.family not in ("mean field", "point", "prior")]
         width = max([block.size.size(self.sizes.values) for block in joint], default=1)
-        return {"measured": self.laplace is not None and self.laplace.found, "width": width}
+        turning = [p.leaf for block in joint if block.family.startswith("low rank") for p in block.parameters if p.leaf.name.endswith("_factor")]
+        return {"measured": self.laplace is not None and self.laplace.found, "width": width, "unjudged": turning}
 
     @cached_property
     def values(self) -> dict[Leaf, np.ndarray]:

@@ -27,7 +27,7 @@ from symvi.optim.optimizer import Optimizer
 __all__ = ["Trainer"]
 
 STREAM_TRAIN, STREAM_EVALUATE = 0, 1
-AVERAGES = ("mean", "variance", "averaged")
+AVERAGES = ("average", "average_variance", "averaged")  # no slot of an optimiser is called so
 
 
 class Trainer:
@@ -138,10 +138,10 @@ class Trainer:
         stored |= {name: np.full(shape, float(value)) for name, value in self.optimizer.slots.items()}
         carried = {name: self.kernel.carry(f"{name} of {leaf.name}", raw, array, scatter=True).reshape(-1) for name, array in stored.items()}
         theta, gradient = self.kernel.batch_views[leaf].reshape(-1), self.gradients[leaf].reshape(-1)
-        segment = Segment(theta, gradient, carried["visits"], carried["mean"], carried["variance"], carried["averaged"])
+        segment = Segment(theta, gradient, carried["visits"], *(carried[name] for name in AVERAGES))
         self._add_segment(update, segment, {name: carried[name] for name in self.optimizer.slots})
         self.local_state[leaf] = stored
-        self.averages[leaf], self.variances[leaf] = stored["mean"], stored["variance"]
+        self.averages[leaf], self.variances[leaf] = stored["average"], stored["average_variance"]
 
     def _add_segment(self, update: UpdateKernel, segment: Segment, slots: dict[str, np.ndarray]) -> None:
         self.segments.append(segment)
@@ -164,19 +164,25 @@ class Trainer:
     # -- stepping ----------------------------------------------------------------------------------------------
     def run(self, steps: int) -> np.ndarray:
         """Take steps; the bound at each of them. Raises NonFiniteError with parameters at the last finite state."""
-        helpers = self.binding.helpers
         history = np.zeros(steps)
-        self.binding.key[:] = (self.seed, STREAM_TRAIN, self.step)
-        loop = helpers.training_loop(self.plan is not None)
-        good = loop(
-            helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows, self.binding.key, self.value,
-            self.step_value, self.step, steps, history, self.averaging, self.state, *self.plan_arrays,
-        )  # fmt: skip
+        good = self.take(self.step, steps, history)
         self.history = np.concatenate([self.history, history[:good]])
-        self.step += int(good)
+        self.step += good
         if good < steps:
             raise_failure(self, self.step)
-        return history[:good]
+        return history
+
+    def take(self, first: int, steps: int, history: np.ndarray) -> int:
+        """Steps from number `first` on, the bound at each into `history`; returns how many were good."""
+        helpers = self.binding.helpers
+        self.binding.key[:] = (self.seed, STREAM_TRAIN, first)
+        loop = helpers.training_loop(self.plan is not None)
+        return int(
+            loop(
+                helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows, self.binding.key,
+                self.value, self.step_value, first, steps, history, self.averaging, self.state, *self.plan_arrays,
+            )
+        )  # fmt: skip
 
     def evaluate(self, steps: int, stream: int = STREAM_EVALUATE, first: int = 0) -> np.ndarray:
         """The bound at the present parameters for several draws (and batches)."""

@@ -11,11 +11,15 @@ import numpy as np
 from symvi.errors import SymviError
 from symvi.fit.leaves import Sizes
 from symvi.fit.trainer import Trainer
+from symvi.vi.approximate import approximate
+from symvi.vi.elbo import elbo
+from symvi.vi.guides import Guide
 
 __all__ = ["log_weights", "weight_draws"]
 
 STREAM_WEIGHTS = 6
-EXACT = ("exact", "cancels")
+EXACT = ("exact", "cancels")  # such a term is the same for every draw
+LANDING = ", sticking the landing"
 
 
 def weight_draws(rows: int) -> int:
@@ -25,14 +29,10 @@ def weight_draws(rows: int) -> int:
 
 def log_weights(fit, n: int) -> np.ndarray | None:
     """n log weights, or None where they are not defined (points, minibatches) or not known (low rank)."""
-    blocks = fit.bound.approximation.blocks
-    if fit.objective.batch_size or not fit.objective.is_stochastic and all(block.point for block in blocks):
+    if fit.objective.batch_size or any(block.point for block in fit.bound.approximation.blocks):
         return None
-    if any(block.point for block in blocks):
-        return None
-    ways = {entry.how.removesuffix(", sticking the landing") for entry in fit.bound.resolution if entry.part != "entropy"}
-    entropies = {entry.how for entry in fit.bound.resolution if entry.part == "entropy"}
-    by_draws = all(how.endswith("draws") or how in EXACT for how in ways) and all("sticking" in how or how.endswith("draws") for how in entropies)
+    ways = {entry.how.removesuffix(LANDING) for entry in fit.bound.resolution}
+    by_draws = fit.objective.is_stochastic and all(how.endswith("draws") or how in EXACT for how in ways)
     weights = _by_kernel(fit, n) if by_draws else _by_interpreter(fit, n)
     return weights if weights is not None and np.isfinite(weights).any() and not np.isnan(weights).any() else None
 
@@ -41,23 +41,21 @@ def _by_kernel(fit, n: int) -> np.ndarray:
     sizes = Sizes()
     sizes.values = {**fit.sizes.values, str(fit.bound.approximation.particles): 1}
     old = fit.trainer
-    single = Trainer(old.objective, old.data, old.optimizer, sizes, fit.seed, old.raw_parameters(fit.averaged), incomplete=fit.observations.incomplete)
+    raw = old.raw_parameters(fit.averaged)
+    single = Trainer(old.objective, old.data, old.optimizer, sizes, fit.seed, raw, incomplete=fit.observations.incomplete)
     return single.evaluate(n, STREAM_WEIGHTS)
 
 
 def _by_interpreter(fit, n: int) -> np.ndarray | None:
-    from symvi.vi.approximate import approximate
-    from symvi.vi.elbo import elbo
-
     observed = list(fit.observations.observed.values())
     old = fit.bound.approximation
     try:
-        approximation = approximate(
-            fit.model, fit.guide, observed, old.particles, fit.plates, bool(old.reference), True, fit.default_guide
-        )  # fmt: skip
+        default = fit.guide if isinstance(fit.guide, Guide) else "auto"
+        approximation = approximate(fit.model, fit.guide, observed, old.particles, fit.plates, bool(old.reference), True, default)
         if any(block.minus_log_q is None and not block.exact_prior for block in approximation.blocks):
             return None
-        bound = elbo(fit.model, observed=observed, entropy="stick", missing=list(fit.observations.missing.values()), approximation=approximation)
+        missing = list(fit.observations.missing.values())
+        bound = elbo(fit.model, observed=observed, entropy="stick", missing=missing, approximation=approximation)
     except SymviError:
         return None
     return fit.posterior.weights(bound.log_weight, n, STREAM_WEIGHTS)

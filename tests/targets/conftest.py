@@ -103,7 +103,8 @@ def check_emitted():
         rng = np.random.default_rng(seed)
         for chosen in [sizes] if isinstance(sizes, dict) else sizes:
             given = inputs_for(emitted.request, chosen, rng, dtype, values)
-            inputs = {emitted.names[leaf]: value for leaf, value in given.items()}
+            entries = [entry for entry in emitted.module.manifest["buffers"] if "leaf" in entry]
+            inputs = {entry["name"]: given[emitted.request.leaves[entry["leaf"]]] for entry in entries}
             found = run_emitted(emitted.module.source, emitted.module.manifest, inputs, chosen, block)
             agree(emitted.request, found, given, chosen, dtype, tolerance)
         return emitted

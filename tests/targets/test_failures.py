@@ -71,7 +71,8 @@ failures = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(failures)
 result = failures.compile_request(failures.small())
 known = failures.Sizes({"N": 2})
-binding = failures.bind(result.compiled, result.leaves, {k: failures.np.ones([2] if leaf.name == "x" else []) for k, leaf in enumerate(result.leaves)}, known)
+arrays = {k: failures.np.ones([2] if leaf.name == "x" else []) for k, leaf in enumerate(result.leaves)}
+binding = failures.bind(result.compiled, result.leaves, arrays, known)
 assert binding.run() == 0
 print(result.hit, result.compiled.path, round(float(binding.outputs["value"]), 6))
 """
