@@ -3,12 +3,12 @@
 A kernel function is `f(n0, n1, table)`, compiled as a C function; it returns 0, or a status code. The first lines of
 an emitted function name what it reads from the table.
 """
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 KERNEL = types.int64(types.int64, types.int64, types.CPointer(types.int64))
 TABLE_VIEWS = dict(error_model="numpy", cache=True)
@@ -17,80 +17,55 @@ smallest, largest = np.iinfo(np.int64).min, np.iinfo(np.int64).max  # where a ma
 BLOCK = 128  # rows of a plate that are worked on together
 
 
-def pointer_to(dtype):
-    """An intrinsic: an address as a pointer to `dtype`."""
+def address_in(builder, context, arguments, signature):
+    """The address that stands in a slot of the table, as LLVM sees it."""
+    slot = context.cast(builder, arguments[1], signature.args[1], types.intp)
+    return builder.load(builder.gep(arguments[0], [slot]))
+
+
+def view_of(dtype):
+    """An intrinsic (table, slot, shape): the array in C order whose address stands in a slot. It owns nothing."""
 
     @intrinsic
-    def as_pointer(typing_context, address):
-        kind = types.CPointer(dtype)
+    def view(typing_context, table, slot, shape):
+        kind = types.Array(dtype, len(shape), "C")
 
         def emit(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(kind))
+            extents = [context.cast(builder, builder.extract_value(arguments[2], k), shape[k], types.intp) for k in range(len(shape))]
+            array = context.make_array(kind)(context, builder)
+            itemsize = context.get_abi_sizeof(context.get_data_type(dtype))
+            strides, step = [], context.get_constant(types.intp, itemsize)
+            for extent in reversed(extents):
+                strides.insert(0, step)
+                step = builder.mul(step, extent)
+            data = builder.inttoptr(address_in(builder, context, arguments, signature), context.get_data_type(dtype).as_pointer())
+            populate_array(array, data=data, shape=extents, strides=strides, itemsize=itemsize, meminfo=None)
+            return array._getvalue()
 
-        return kind(types.int64), emit
+        return kind(table, slot, shape), emit
 
-    return as_pointer
-
-
-pointer_to_real64 = pointer_to(types.float64)
-pointer_to_real32 = pointer_to(types.float32)
-pointer_to_integer = pointer_to(types.int64)
-pointer_to_integer32 = pointer_to(types.int32)
-pointer_to_boolean = pointer_to(types.boolean)
-
-
-@njit(**TABLE_VIEWS)
-def reals64(table, slot, shape):
-    """The float64 array whose address stands in a slot."""
-    return numba.carray(pointer_to_real64(table[slot]), shape)
+    return view
 
 
-@njit(**TABLE_VIEWS)
-def reals32(table, slot, shape):
-    """The float32 array whose address stands in a slot."""
-    return numba.carray(pointer_to_real32(table[slot]), shape)
+def number_of(dtype):
+    """An intrinsic (table, slot): the number whose address stands in a slot."""
+
+    @intrinsic
+    def number(typing_context, table, slot):
+        def emit(context, builder, signature, arguments):
+            pointer = builder.inttoptr(address_in(builder, context, arguments, signature), context.get_data_type(dtype).as_pointer())
+            return context.unpack_value(builder, dtype, pointer)
+
+        return dtype(table, slot), emit
+
+    return number
 
 
-@njit(**TABLE_VIEWS)
-def integers(table, slot, shape):
-    """The int64 array whose address stands in a slot."""
-    return numba.carray(pointer_to_integer(table[slot]), shape)
-
-
-@njit(**TABLE_VIEWS)
-def integers32(table, slot, shape):
-    """The int32 array whose address stands in a slot: LAPACK's pivots."""
-    return numba.carray(pointer_to_integer32(table[slot]), shape)
-
-
-@njit(**TABLE_VIEWS)
-def booleans(table, slot, shape):
-    """The boolean array whose address stands in a slot."""
-    return numba.carray(pointer_to_boolean(table[slot]), shape)
-
-
-@njit(**TABLE_VIEWS)
-def real64(table, slot):
-    """The float64 number whose address stands in a slot."""
-    return pointer_to_real64(table[slot])[0]
-
-
-@njit(**TABLE_VIEWS)
-def real32(table, slot):
-    """The float32 number whose address stands in a slot."""
-    return pointer_to_real32(table[slot])[0]
-
-
-@njit(**TABLE_VIEWS)
-def integer(table, slot):
-    """The int64 number whose address stands in a slot."""
-    return pointer_to_integer(table[slot])[0]
-
-
-@njit(**TABLE_VIEWS)
-def boolean(table, slot):
-    """The boolean whose address stands in a slot."""
-    return pointer_to_boolean(table[slot])[0]
+reals64, reals32 = view_of(types.float64), view_of(types.float32)
+integers, integers32 = view_of(types.int64), view_of(types.int32)
+booleans = view_of(types.boolean)
+real64, real32 = number_of(types.float64), number_of(types.float32)
+integer, boolean = number_of(types.int64), number_of(types.boolean)
 
 
 @intrinsic

@@ -91,7 +91,9 @@ class BoundKernel:
         for dim, rows in self.objective.batch_size.items():
             plan.sample(str(dim), dim.size(self.sizes.values), int(rows))
         for dim in [dim for dim, sampled in self.batched.items() if dim != sampled]:
-            leaf = next(leaf for leaf in self.data if leaf.index_of is not None and leaf.index_of in self.batched and leaf.array_shape == (dim,))
+            leaf = next(
+                leaf for leaf in self.data if leaf.index_of is not None and leaf.index_of in self.batched and leaf.array_shape == (dim,)
+            )
             plan.belonging(str(dim), str(leaf.index_of), self.data[leaf], leaf.name)
         return plan
 
@@ -123,4 +125,6 @@ class BoundKernel:
         parts = [np.array(ahead, dtype=np.int64).reshape(-1, 3), self.binding.program, np.array(behind, dtype=np.int64).reshape(-1, 3)]
         self.program = np.ascontiguousarray(np.vstack(parts))
         self.steps_ahead = len(ahead)
-        self.entry_table = np.array([self.program.ctypes.data, *self.program.shape, self.binding.table.ctypes.data, self.binding.table.size], dtype=np.int64)
+        self.entry_table = np.array(
+            [self.program.ctypes.data, *self.program.shape, self.binding.table.ctypes.data, self.binding.table.size], dtype=np.int64
+        )

@@ -74,7 +74,9 @@ def check_facts(term, values: Mapping[Leaf, np.ndarray], sizes: Mapping[str, int
         if facts & {"psd", "spd"} and array.size:
             least = float(np.linalg.eigvalsh(array).min())
             if least < -1e-8 * max(1.0, float(np.abs(array).max())):
-                raise DataError(f"{name} was assumed {', '.join(sorted(facts))}, but it has the eigenvalue {least:.3g} for these data{place}")
+                raise DataError(
+                    f"{name} was assumed {', '.join(sorted(facts))}, but it has the eigenvalue {least:.3g} for these data{place}"
+                )
 
 
 def _small_sizes(trainer) -> dict[str, int]:

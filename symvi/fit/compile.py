@@ -24,7 +24,10 @@ __all__ = ["compile", "Kernel", "check_dtype"]
 
 def check_dtype(dtype: Any) -> str:
     """float64 or float32."""
-    name = np.dtype(dtype).name
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = None
     if name not in ("float64", "float32"):
         raise ExpressionError(f"dtype is float64 or float32, not {dtype!r}")
     return name

@@ -86,11 +86,12 @@ def converge(
     0.5 / width, at most 0.1, so that the noise of the iterates stays below the scale of the guide. `unjudged` parameters are not
     determined one by one (the columns of a low-rank factor may rotate): the bound is judged in their place.
     """
-    result = Convergence()
     trainer.averaging[:] = (0.0, 0.0)
     deadline = None if max_seconds is None else time.perf_counter() + max_seconds
     with Bar(progress) as bar:
-        run = _Run(trainer, tolerance, trainer.step + largest, deadline, callbacks, bar, result, unjudged)
+        run = _Run(trainer, tolerance, trainer.step + largest, deadline, callbacks, bar)
+        run.judge(unjudged)
+        result = run.result
         try:
             run.approach(measured, min(FIRST_RATE, max(0.5 / width, 2e-3)))
             run.average()
@@ -107,16 +108,18 @@ def converge(
 class _Run:
     """One run to convergence."""
 
-    def __init__(
-        self, trainer: Trainer, tolerance: float, last: int, deadline: float | None, callbacks: Sequence[Callable], bar: Bar, result: Convergence,
-        unjudged: Collection[Leaf],
-    ):  # fmt: skip
+    def __init__(self, trainer: Trainer, tolerance: float, last: int, deadline: float | None, callbacks: Sequence[Callable], bar: Bar):
         self.trainer, self.tolerance, self.last, self.deadline = trainer, tolerance, last, deadline
-        self.callbacks, self.bar, self.result = callbacks, bar, result
+        self.callbacks, self.bar, self.result = callbacks, bar, Convergence()
         self.length = WINDOW
         self.highest, self.kept = -np.inf, trainer.raw_parameters()
-        self.judged = np.concatenate([np.full(trainer.averages[leaf].size, leaf not in unjudged) for leaf in trainer.leaves] or [np.zeros(0, bool)])
         self.unit = np.ones(sum(trainer.averages[leaf].size for leaf in trainer.leaves))
+
+    def judge(self, unjudged: Collection[Leaf]) -> None:
+        """Which coordinates have to be exact."""
+        trainer = self.trainer
+        parts = [np.full(trainer.averages[leaf].size, leaf not in unjudged) for leaf in trainer.leaves]
+        self.judged = np.concatenate(parts) if parts else np.zeros(0, bool)
 
     def window(self) -> np.ndarray:
         """Mean of the iterates over a window, in units."""

@@ -24,7 +24,14 @@ __all__ = ["laplace_coordinates", "reference_values"]
 
 
 def laplace_coordinates(
-    model: Model, observations: Observations, sizes: Sizes, plates: frozenset, joint: bool, name: str, init: Mapping | None, deadline: float | None
+    model: Model,
+    observations: Observations,
+    sizes: Sizes,
+    plates: frozenset,
+    joint: bool,
+    name: str,
+    init: Mapping | None,
+    deadline: float | None,
 ) -> tuple[Laplace, dict[str, np.ndarray]]:
     """The Laplace approximation, and `<block>_center` and `<block>_unit` by name if it was found. `joint` as in `Mode`."""
     density = elbo(model, Mode(joint), list(observations.observed.values()), plates=plates, missing=list(observations.missing.values()))

@@ -52,11 +52,10 @@ def maximize_deterministic(
 
     run = _Run(trainer, callbacks, None if max_seconds is None else time.perf_counter() + max_seconds, sign)
     extra = {"hessp": run.hessian_product} if method.name == "newton" else {}
+    extra |= {"method": Scipy.METHODS[method.name], "options": method.options(steps), "callback": run.after}
     outcome = Outcome()
     try:
-        result = optimize.minimize(
-            run.negative, trainer.theta.copy(), jac=True, method=Scipy.METHODS[method.name], callback=run.after, options=method.options(steps), **extra
-        )  # fmt: skip
+        result = optimize.minimize(run.negative, trainer.theta.copy(), jac=True, **extra)
         gradient = float(np.abs(result.jac).max(initial=0.0))
         # a line search that finds nothing better at a small gradient has met rounding, not a failure
         outcome.converged = bool(result.success) or gradient < 1e-5 * max(1.0, abs(float(result.fun)))

@@ -147,9 +147,8 @@ class _Fitting:
         reference = isinstance(self.guide, GAUSSIAN) and not self.model.parameters
         approximation = approximate(self.model, self.guide, self.observed, DRAWS, self.plates, reference, stick, self.default_guide)
         missing = list(self.observations.missing.values())
-        bound = elbo(
-            self.model, observed=self.observed, particles=DRAWS, entropy="stick" if stick else "closed", missing=missing, approximation=approximation
-        )  # fmt: skip
+        entropy = "stick" if stick else "closed"
+        bound = elbo(self.model, observed=self.observed, particles=DRAWS, entropy=entropy, missing=missing, approximation=approximation)
         objective = Objective(bound, self.name, options.dtype, options.batch_size)
         laplace, found = self._laplace() if reference and not session.inspect_only else (None, {})
         data = {**self.observations.values, **reference_values(approximation, found, self.sizes)}
@@ -175,7 +174,9 @@ class _Fitting:
 
     def _laplace(self) -> tuple[Laplace, dict[str, np.ndarray]]:
         joint = not isinstance(self.guide, MeanField)
-        return laplace_coordinates(self.model, self.observations, self.sizes, self.plates, joint, self.name, self.options.init, self.deadline)
+        return laplace_coordinates(
+            self.model, self.observations, self.sizes, self.plates, joint, self.name, self.options.init, self.deadline
+        )
 
     def _learn_sizes(self) -> None:
         """Sizes from arrays that stand in the model and from initial values."""

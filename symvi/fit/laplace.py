@@ -100,7 +100,8 @@ class LogJoint:
         status = getattr(self, "status", 0)
         if status:
             raise_status(self.binding, status, where)
-        raise NonFiniteError(f"the joint log-density is {float(self.binding.outputs['value'])}{where}: {blame(self.objective, self.result, self.binding) or 'its gradient overflows'}")
+        culprit = blame(self.objective, self.result, self.binding) or "its gradient overflows"
+        raise NonFiniteError(f"the joint log-density is {float(self.binding.outputs['value'])}{where}: {culprit}")
 
 
 @dataclass

@@ -86,7 +86,9 @@ def minimize(
     )  # fmt: skip
 
 
-def _optimise(sign, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name) -> Optimum:
+def _optimise(
+    sign, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name
+) -> Optimum:
     start = time.perf_counter()
     check_target(target)
     check_steps(steps)
@@ -138,7 +140,10 @@ def _method(optimizer: Any, stochastic: bool) -> Optimizer | Scipy:
         return Adam() if stochastic else Scipy("lbfgs")
     if optimizer in tuple(Scipy.METHODS):
         if stochastic:
-            raise mistake(f"{optimizer!r} needs a deterministic bound: this one draws noise or minibatches; use an optimiser of sv.optim", ExpressionError)
+            raise mistake(
+                f"{optimizer!r} needs a deterministic bound: this one draws noise or minibatches; use an optimiser of sv.optim",
+                ExpressionError,
+            )
         return Scipy(optimizer)
     if isinstance(optimizer, str):
         raise mistake(f'optimizer is one of sv.optim, "lbfgs" or "newton", not {optimizer!r}', ExpressionError)

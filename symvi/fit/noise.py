@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 
 import numpy as np
 
@@ -14,8 +15,8 @@ __all__ = ["NoiseSource", "generator_of"]
 
 def generator_of(seed: int, stream: int, name: str) -> np.random.Generator:
     """A counter-based generator of its own for every (seed, stream, name)."""
-    word = int.from_bytes(name.encode()[:8].ljust(8, b"\0"), "little") ^ sum(byte << (8 * (k % 7)) for k, byte in enumerate(name.encode()[8:]))
-    return np.random.Generator(np.random.Philox(key=[(seed * 16 + stream) % 2**64, word % 2**64]))
+    word = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    return np.random.Generator(np.random.Philox(key=[(seed * 16 + stream) % 2**64, word]))
 
 
 class NoiseSource:

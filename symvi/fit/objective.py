@@ -107,7 +107,9 @@ class Objective:
     def constrain(self, raw: Mapping[Leaf, np.ndarray], sizes: Sizes) -> dict[Leaf, np.ndarray]:
         """Parameters in the user's space from unconstrained values."""
         leaves = list(raw)
-        arrays = evaluate([array_of(self.values[leaf]) for leaf in leaves], {self.raw[leaf]: raw[leaf] for leaf in leaves}, sizes=dict(sizes.values))
+        arrays = evaluate(
+            [array_of(self.values[leaf]) for leaf in leaves], {self.raw[leaf]: raw[leaf] for leaf in leaves}, sizes=dict(sizes.values)
+        )
         shapes = [[dim.size(sizes.values) for dim in leaf.shape] for leaf in leaves]
         return {leaf: np.array(array, dtype=float).reshape(shape) for leaf, array, shape in zip(leaves, arrays, shapes, strict=True)}
 
@@ -125,5 +127,3 @@ def initial_array(leaf: Leaf, shape: Sequence[int], generator: np.random.Generat
             return np.broadcast_to(float(array or 1.0) * np.eye(shape[-1]), shape).copy()
         return np.full(shape, float(array))
     return array
-
-

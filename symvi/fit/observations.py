@@ -125,7 +125,9 @@ def _with_gaps(variable: RandomVariable, array: np.ndarray, gaps: np.ndarray, mi
     outside = support.first_violation(present) if present.size else None
     if outside is not None:
         where = tuple(index[outside[0]] for index in np.nonzero(~gaps))
-        raise SupportError(f"{variable.name}[{', '.join(map(str, where))}] = {present[outside]} lies outside its support: {support.requirement}{place}")
+        raise SupportError(
+            f"{variable.name}[{', '.join(map(str, where))}] = {present[outside]} lies outside its support: {support.requirement}{place}"
+        )
     return array
 
 
@@ -135,7 +137,9 @@ def _integers(variable: RandomVariable, array: np.ndarray) -> np.ndarray:
         first = array[wrong][0]
         raise DataError(f"{variable.name} takes integers (labels or counts); {first} at index {_first(wrong)} is not one{_place(variable)}")
     if str(variable.support).startswith("category"):
-        raise DataError(f"{variable.name} takes integer labels, the array has dtype {array.dtype}; convert it with .astype(int){_place(variable)}")
+        raise DataError(
+            f"{variable.name} takes integer labels, the array has dtype {array.dtype}; convert it with .astype(int){_place(variable)}"
+        )
     return array.astype(np.int64)
 
 

@@ -32,7 +32,16 @@ Data = Mapping[Any, Any]
 class Posterior:
     """The guide of a fit at its parameters: `values` by leaf, `data` of the fit by leaf."""
 
-    def __init__(self, model, approximation, observations, values: Mapping[Leaf, np.ndarray], data: Mapping[Leaf, np.ndarray], sizes: Sizes, seed: int):
+    def __init__(
+        self,
+        model,
+        approximation,
+        observations,
+        values: Mapping[Leaf, np.ndarray],
+        data: Mapping[Leaf, np.ndarray],
+        sizes: Sizes,
+        seed: int,
+    ):
         self.model, self.approximation, self.observations = model, approximation, observations
         self.values, self.data, self.sizes, self.seed = values, data, sizes, seed
         self.particles = approximation.particles
@@ -146,10 +155,11 @@ class Posterior:
             return None
         shape = tuple(dim.size(sizes.values) for dim in leaf.array_shape)
         if np.size(array) != prod(shape):
-            raise DataError(
-                f"the array of {leaf.name} has {np.size(array)} entries, the new data need the shape {shape}: give it in data too. "
-                "What is fitted per row has no value for new rows"
-            )
+            sized = {name.name for dim in leaf.shape for name in dim.names}
+            names = {name for name in sized if sizes.values.get(name) != self.sizes.values.get(name)}
+            told = ", ".join(f"{name} = {sizes.values[name]} instead of {self.sizes.values.get(name)}" for name in sorted(names))
+            hint = "give it in data too" if leaf.role == "data" and leaf in self.data else "what is fitted for them has no value for others"
+            raise DataError(f"the new data have {told}, but {leaf.name} is that of the fit: {hint}")
         return np.asarray(array).reshape(shape)
 
     def _draws_first(self, term: Term, result: np.ndarray, n: int) -> np.ndarray:

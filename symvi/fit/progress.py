@@ -45,7 +45,9 @@ class Bar:
             self.bar.update(self.task, completed=done, bound=f"{bound:.5g}")
 
 
-def run_chunks(trainer: Trainer, steps: int, callbacks: Sequence[Callable], progress: bool, max_seconds: float | None, sign: int = 1) -> str:
+def run_chunks(
+    trainer: Trainer, steps: int, callbacks: Sequence[Callable], progress: bool, max_seconds: float | None, sign: int = 1
+) -> str:
     """Take `steps` steps. Returns "interrupted" (from the keyboard), "time", or "" after all steps."""
     start = time.perf_counter()
     chunk, left = min(8, steps), steps

@@ -39,7 +39,15 @@ class Fit:
     """The result of `sv.fit`."""
 
     def __init__(
-        self, model, bound, trainer: Trainer, observations: Observations, options: Options, guide: Any, plates: frozenset, laplace: Laplace | None
+        self,
+        model,
+        bound,
+        trainer: Trainer,
+        observations: Observations,
+        options: Options,
+        guide: Any,
+        plates: frozenset,
+        laplace: Laplace | None,
     ):
         self.model, self.bound, self.trainer, self.observations = model, bound, trainer, observations
         self.options, self.guide, self.plates, self.laplace = options, guide, plates, laplace
@@ -69,10 +77,12 @@ class Fit:
 
     @property
     def scale(self) -> dict[str, Any]:
-        """In which units the coordinates are: of posterior sd if a Laplace approximation was found; the largest joint block; what may rotate."""
+        """For `converge`: are coordinates in units of posterior sd, how wide is the largest joint block, what may rotate."""
         joint = [block for block in self.bound.approximation.blocks if block.family not in ("mean field", "point", "prior")]
         width = max([block.size.size(self.sizes.values) for block in joint], default=1)
-        turning = [p.leaf for block in joint if block.family.startswith("low rank") for p in block.parameters if p.leaf.name.endswith("_factor")]
+        turning = [
+            p.leaf for block in joint if block.family.startswith("low rank") for p in block.parameters if p.leaf.name.endswith("_factor")
+        ]
         return {"measured": self.laplace is not None and self.laplace.found, "width": width, "unjudged": turning}
 
     @cached_property
@@ -138,7 +148,7 @@ class Fit:
 
     @cached_property
     def khat(self) -> float:
-        """Pareto k-hat of the importance weights of the guide (Vehtari et al. 2024): below 0.7 its draws can be trusted. NaN if not known."""
+        """Pareto k-hat of the importance weights (Vehtari et al. 2024): below 0.7 the guide's draws can be trusted. NaN if not known."""
         try:
             weights = log_weights(self, self.khat_draws)
         except NonFiniteError:

@@ -24,7 +24,8 @@ def save(fit, path: str | Path) -> Path:
         path = path.with_suffix(path.suffix + ".npz")
     head = {
         "format": FORMAT, "verdict": fit.verdict, "advice": fit.advice, "seed": fit.seed, "steps": fit.trainer.step, "seconds": fit.seconds,
-        "elbo": [fit.estimate.value, fit.estimate.error] if fit.estimate else None, "sizes": fit.sizes.values, "guide": fit.guide_text(), "headline": fit.headline(),
+        "elbo": [fit.estimate.value, fit.estimate.error] if fit.estimate else None, "sizes": fit.sizes.values, "guide": fit.guide_text(),
+        "headline": fit.headline(),
     }  # fmt: skip
     arrays = {f"param:{name}": array for name, array in fit.params.items()}
     arrays |= {f"raw:{leaf.name}": array for leaf, array in fit.trainer.raw_parameters(fit.averaged).items()}

@@ -45,7 +45,10 @@ def summarise(fit, n: int) -> Summary:
         mean, sd = posterior.moments(expression, {}, n, None)
         low, middle, high = np.quantile(posterior.draws(expression, {}, n, None), PROBABILITIES, axis=0)
         arrays[name] = {"mean": mean, "sd": sd, "q05": low, "q50": middle, "q95": high}
-        rows += [(entry, *(float(np.asarray(array)[index]) for array in arrays[name].values())) for entry, index in _entries(fit, name, expression)]
+        rows += [
+            (entry, *(float(np.asarray(array)[index]) for array in arrays[name].values()))
+            for entry, index in _entries(fit, name, expression)
+        ]
     return Summary(rows, arrays, fit.closing(kernel=False))
 
 

@@ -127,7 +127,9 @@ class Trainer:
     def _global_segment(self, update: UpdateKernel) -> None:
         size = self.theta.size
         visits, mean, variance, averaged = (np.zeros(size) for _ in range(4))
-        self._add_segment(update, Segment(self.theta, self.kernel.flat_gradient, visits, mean, variance, averaged, np.zeros(size)), update.slots(size))
+        self._add_segment(
+            update, Segment(self.theta, self.kernel.flat_gradient, visits, mean, variance, averaged, np.zeros(size)), update.slots(size)
+        )
         self.averages = {leaf: self.parameters.part(mean, leaf) for leaf in self.parameters.globals}
         self.variances = {leaf: self.parameters.part(variance, leaf) for leaf in self.parameters.globals}
 
@@ -136,7 +138,9 @@ class Trainer:
         raw, shape = self.objective.raw[leaf], self.views[leaf].shape
         stored = {name: np.zeros(shape) for name in ("visits", *AVERAGES)}
         stored |= {name: np.full(shape, float(value)) for name, value in self.optimizer.slots.items()}
-        carried = {name: self.kernel.carry(f"{name} of {leaf.name}", raw, array, scatter=True).reshape(-1) for name, array in stored.items()}
+        carried = {
+            name: self.kernel.carry(f"{name} of {leaf.name}", raw, array, scatter=True).reshape(-1) for name, array in stored.items()
+        }
         theta, gradient = self.kernel.batch_views[leaf].reshape(-1), self.gradients[leaf].reshape(-1)
         segment = Segment(theta, gradient, carried["visits"], *(carried[name] for name in AVERAGES))
         self._add_segment(update, segment, {name: carried[name] for name in self.optimizer.slots})
@@ -177,12 +181,9 @@ class Trainer:
         helpers = self.binding.helpers
         self.binding.key[:] = (self.seed, STREAM_TRAIN, first)
         loop = helpers.training_loop(self.plan is not None)
-        return int(
-            loop(
-                helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows, self.binding.key,
-                self.value, self.step_value, first, steps, history, self.averaging, self.state, *self.plan_arrays,
-            )
-        )  # fmt: skip
+        kernel = (helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows)
+        state = (self.binding.key, self.value, self.step_value, first, steps, history, self.averaging, self.state)
+        return int(loop(*kernel, *state, *self.plan_arrays))
 
     def evaluate(self, steps: int, stream: int = STREAM_EVALUATE, first: int = 0) -> np.ndarray:
         """The bound at the present parameters for several draws (and batches)."""

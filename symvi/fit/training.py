@@ -37,7 +37,9 @@ def train_steps(trainer: Trainer, steps: int, max_seconds: float | None, callbac
     history = history[len(history) // 2 :]
     if ended or len(history) < SHORTEST:
         why = {"time": f"the time was up after {trainer.step:,} steps", "interrupted": f"interrupted after {trainer.step:,} steps"}
-        return Convergence(False, why.get(ended, f"{trainer.step:,} steps are too few to judge"), steps=trainer.step, interrupted=ended == "interrupted")
+        return Convergence(
+            False, why.get(ended, f"{trainer.step:,} steps are too few to judge"), steps=trainer.step, interrupted=ended == "interrupted"
+        )
     trend = drift(history)
     steady = trend.stationary(tolerance=1e-8 * max(1.0, abs(float(history.mean()))))
     why = "" if steady else f"the bound still moved by {trend.change:.3g} over the last {len(history):,} steps"

@@ -27,16 +27,19 @@ KNOWN_PLATE = 64  # a literal size from which the leading dim of data is worth a
 
 
 def choose_plates(inputs: Iterable[Input], batched: Sequence[Dim] = ()) -> tuple[Label, ...]:
-    """The leading dims of data arrays: batched ones first, then by name. Sizes that the model fixes below 64 stay loops."""
+    """The leading dims of data arrays: batched ones first, then those that lead arrays with most axes, then by name.
+
+    Data are tables of rows: the dim of the rows leads the widest of them. Sizes that the model fixes below 64 stay loops.
+    """
     dims = list(batched)
-    candidates = set()
+    candidates: dict[Dim, int] = {}
     for array in inputs:
         leaf = array.leaf
         if leaf.role in ("data", "anonymous") and array.shape and not leaf.attributes.get("parameter_only"):
             dim = array.shape[0]
             if dim.value is None or dim.value >= KNOWN_PLATE:
-                candidates.add(dim)
-    dims += sorted(candidates - set(dims), key=lambda dim: dim.sort_key)
+                candidates[dim] = max(candidates.get(dim, 0), len(array.shape))
+    dims += sorted(candidates.keys() - set(dims), key=lambda dim: (-candidates[dim], dim.sort_key))
     return tuple(Label(dim, 0) for dim in dims)
 
 
@@ -180,19 +183,17 @@ class Planner:
                 self.draws.append(DrawCall(made, site))
 
     def _only_read_in_place(self, array: Input) -> bool:
-        """True when every read of a plate array is at its own row, in regions of that plate."""
-        own = self._first_plate(canonical_axes(array.shape))
-        position = canonical_axes(array.shape).index(own)
-        for node in self.order:
-            if isinstance(node, Read) and node.array is array and (node.indices[position] != own or self.homes[node] != own):
-                return False
-            if isinstance(node, Operator) and array in node.children:
-                return False
-        return self._first_plate([label for label in canonical_axes(array.shape)]) == own
+        """True when an array is read by regions of its own plate alone, at their own row."""
+        axes = canonical_axes(array.shape)
+        own = self._first_plate(axes)
+        if self.readers.get(array, set()) != {own} or any(isinstance(node, Operator) and array in node.children for node in self.order):
+            return False
+        return all(node.indices[axes.index(own)] == own for node in self.order if isinstance(node, Read) and node.array is array)
 
     # -- the walk from the outputs -----------------------------------------------------------------------------
     def run(self) -> Plan:
         self.pending: list[Term] = []
+        self.readers: dict[Array, set[Label | None]] = {}  # by which homes an array is read
         for output in self.outputs:
             made = self.buffer(output.axes, "output", "f" if output.term.kind == "f" else output.term.kind, output.term, output.name)
             term = self._without_coefficient(made, output.term)
@@ -225,6 +226,8 @@ class Planner:
             if (node, home, stage) in done:
                 continue
             done.add((node, home, stage))
+            if isinstance(node, Read):
+                self.readers.setdefault(node.array, set()).add(home)
             for child in node.children:
                 if not child.is_term:
                     self.store_array(child)

@@ -45,9 +45,9 @@ def test_tuples_the_prior_and_points():
     assert np.isclose(np.corrcoef(draws["a"], draws["b"])[0, 1], -0.8, atol=0.02)
     assert np.isclose(np.var(draws["c"] - draws["a"]), 1, atol=0.1)
     point = quiet(y, {y: 2.0}, guide=sv.Delta)
-    assert np.isclose(point.mean(a), 2 / 2.25, atol=1e-5) and point.sd(a) == 0 and np.isnan(point.khat)
+    assert np.isclose(point.mean(a), 2 / 2.25, atol=1e-5) and point.sd(a) < 1e-12 and np.isnan(point.khat)
     mixed = quiet(y, {y: 2.0}, guide={a: sv.Delta()})
-    assert mixed.sd(a) == 0 and mixed.sd(b) > 0.3
+    assert mixed.sd(a) < 1e-12 and mixed.sd(b) > 0.3
 
 
 @pytest.fixture(scope="module")

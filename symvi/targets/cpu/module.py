@@ -200,7 +200,7 @@ class Emitter:
             return len(buffer.axes) - 1
         for draw, _ in self.plan.block_draws.values():
             if draw is buffer:
-                return next(k for k, axis in enumerate(buffer.axes) if axis in self.plan.plates)
+                return buffer.axes.index(min((axis for axis in buffer.axes if axis in self.plan.plates), key=self.plan.plates.index))
         return -1
 
     def _function(self, function: Function) -> str:
