@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from symvi import optim
+from symvi import optim, rewrite
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue
 from symvi.array import initialisers as init
 from symvi.array import linalg

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symvi.array.expression import Expr, array_of, as_expr, leaf_expr, mistake, shape_text
+from symvi.array.expression import array_of, as_expr, leaf_expr, mistake, shape_text
 from symvi.errors import ExpressionError
 from symvi.expr.printing import text
 from symvi.fit.bounds import ReadBounds
@@ -60,7 +60,14 @@ class Kernel:
         self.bounds.check(known, self.leaves, arrays)
         return bind(self.result.compiled, self.leaves, arrays, known)
 
-    def value_and_grad(self, parameters: Mapping[Any, Any], data: Mapping[Any, Any] | None = None, sizes: Mapping | None = None, seed: int = 0, step: int = 0):
+    def value_and_grad(
+        self,
+        parameters: Mapping[Any, Any],
+        data: Mapping[Any, Any] | None = None,
+        sizes: Mapping | None = None,
+        seed: int = 0,
+        step: int = 0,
+    ):
         """(value, {parameter: gradient}) at these parameters and data, with the draws of (seed, step)."""
         binding = self.bind(parameters, data, sizes)
         status = binding.run(seed, 0, step)

@@ -80,9 +80,8 @@ class Fit:
         """For `converge`: are coordinates in units of posterior sd, how wide is the largest joint block, what may rotate."""
         joint = [block for block in self.bound.approximation.blocks if block.family not in ("mean field", "point", "prior")]
         width = max([block.size.size(self.sizes.values) for block in joint], default=1)
-        turning = [
-            p.leaf for block in joint if block.family.startswith("low rank") for p in block.parameters if p.leaf.name.endswith("_factor")
-        ]
+        low_rank = [block for block in joint if block.family.startswith("low rank")]
+        turning = [parameter.leaf for block in low_rank for parameter in block.parameters[1:]]  # scale and factor share the variance
         return {"measured": self.laplace is not None and self.laplace.found, "width": width, "unjudged": turning}
 
     @cached_property

@@ -23,6 +23,7 @@ from symvi.fit.objective import Objective
 from symvi.fit.parameters import Parameters
 from symvi.fit.updates import BoundUpdate, UpdateKernel
 from symvi.optim.optimizer import Optimizer
+from symvi.runtime.blas_threads import one_thread
 
 __all__ = ["Trainer"]
 
@@ -183,7 +184,8 @@ class Trainer:
         loop = helpers.training_loop(self.plan is not None)
         kernel = (helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows)
         state = (self.binding.key, self.value, self.step_value, first, steps, history, self.averaging, self.state)
-        return int(loop(*kernel, *state, *self.plan_arrays))
+        with one_thread():
+            return int(loop(*kernel, *state, *self.plan_arrays))
 
     def evaluate(self, steps: int, stream: int = STREAM_EVALUATE, first: int = 0) -> np.ndarray:
         """The bound at the present parameters for several draws (and batches)."""
@@ -192,7 +194,8 @@ class Trainer:
         self.binding.key[:] = (self.seed, stream, first)
         loop = helpers.evaluation_loop(self.plan is not None)
         table = self.kernel.entry_table
-        good = loop(helpers.program_entry, table, self.binding.key, self.value, first, steps, history, self.state, *self.plan_arrays)
+        with one_thread():
+            good = loop(helpers.program_entry, table, self.binding.key, self.value, first, steps, history, self.state, *self.plan_arrays)
         if good < steps:
             raise_failure(self, first + int(good))
         return history

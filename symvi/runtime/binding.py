@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from symvi.errors import CompileError
+from symvi.runtime.blas_threads import one_thread
 from symvi.runtime.helpers import helper_module
 from symvi.runtime.sealed_file import UNWRITABLE, discard_compiled
 
@@ -188,7 +189,8 @@ class Binding:
     def run(self, seed: int = 0, stream: int = 0, step: int = 0) -> int:
         """Compute the outputs; 0, or the status of the step that failed."""
         self.key[:] = (seed, stream, step)
-        return int(self.helpers.run_program(self.program, self.table))
+        with one_thread():
+            return int(self.helpers.run_program(self.program, self.table))
 
     def failed_step(self, status: int) -> dict:
         """The program step behind a status of `run`."""

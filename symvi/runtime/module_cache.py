@@ -22,8 +22,6 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from numba.core.errors import NumbaError
-
 from symvi.errors import CompileError
 from symvi.runtime import helpers
 from symvi.runtime.cache_directory import cache_directory, fall_back, private_subdirectory
@@ -144,6 +142,10 @@ def _compiled(path: Path, text: str, used: list[ModuleType]) -> ModuleType:
             discard_compiled(Path(module.__file__))
     try:
         return execute(path, text)
-    except NumbaError as reason:
+    except Exception as reason:
+        from numba.core.errors import NumbaError  # numba is heavy, and here it is imported already
+
+        if not isinstance(reason, NumbaError):
+            raise
         said = f"{type(reason).__name__}: {' '.join(str(reason).split())[:300]}"
         raise CompileError(f"the emitted module {path} does not compile, which is a bug of symvi: {said}") from reason

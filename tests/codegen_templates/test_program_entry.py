@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from numba import carray, cfunc
+from numba import cfunc
 
 from symvi.fit import loop_layout as layout
 from symvi.fit.loop_layout import Segment
@@ -34,15 +34,15 @@ def test_training_with_programs(joined):
 
     @cfunc(joined.KERNEL, error_model="numpy")
     def bound(n0, n1, table):
-        theta, gradient = carray(joined.pointer_to_real64(table[0]), (1,)), carray(joined.pointer_to_real64(table[1]), (1,))
-        value = carray(joined.pointer_to_real64(table[2]), (1,))
+        theta, gradient = joined.reals64(table, 0, (1,)), joined.reals64(table, 1, (1,))
+        value = joined.reals64(table, 2, (1,))
         value[0] = -0.5 * theta[0] ** 2
         gradient[0] = -theta[0]
         return 7 if theta[0] < 0.2 else 0
 
     @cfunc(joined.KERNEL, error_model="numpy")
     def halve(n0, n1, table):
-        theta, gradient = carray(joined.pointer_to_real64(table[0]), (1,)), carray(joined.pointer_to_real64(table[1]), (1,))
+        theta, gradient = joined.reals64(table, 0, (1,)), joined.reals64(table, 1, (1,))
         theta[0] += 0.5 * gradient[0]
         return 0
 

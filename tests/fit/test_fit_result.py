@@ -106,6 +106,13 @@ def test_float32(fit, data):
     assert abs(single.elbo() - fit.elbo()) < 0.02 and single.kernel.dtype == np.float32
 
 
+def test_low_rank_converges(fit, data):
+    """Scale and factor share the variance and the factor may change its sign: they are not judged one by one, the bound is."""
+    low = quiet(data, guide="lowrank")
+    assert low.verdict == "converged" and low.trainer.step < 50_000 and np.isnan(low.khat)
+    assert np.max(np.abs(low.mean(w) - fit.mean(w)) / fit.sd(w)) < 0.2 and fit.elbo() - 1.0 < low.elbo() < fit.elbo() + 0.1
+
+
 def test_optimiser_and_steps_of_the_caller(fit, data):
     chosen = quiet(data, optimizer=sv.optim.Adam(rate=0.02), steps=3000)
     assert chosen.trainer.step == 3000 and chosen.averaged and np.allclose(chosen.mean(w), fit.mean(w), atol=0.02)
