@@ -9,7 +9,8 @@ on labels 0..r-1 per dim, any other labelling is a view of that one node. So equ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from math import inf, isfinite
 
@@ -40,7 +41,7 @@ from symvi.expr.nodes import (
 
 __all__ = [
     "constant", "named_constant", "size", "iota", "delta", "read", "read_own", "tensor", "apply", "add", "scale", "multiply", "contract",
-    "reduce", "surrogate", "rename", "operator", "input_array", "zero", "one", "rebuild", "split_coefficient",
+    "counting_rows", "reduce", "surrogate", "rename", "operator", "input_array", "zero", "one", "rebuild", "split_coefficient",
 ]  # fmt: skip
 
 Index = Label | Term
@@ -67,13 +68,31 @@ def named_constant(name: str) -> NamedConstant:
     return NamedConstant.make((name,), ())
 
 
-def size(dim: Dim) -> Term:
-    """The full size of a dim as an integer term."""
+def size(dim: Dim, rows: bool = False) -> Term:
+    """The full size of a dim as an integer term; with `rows` the number of its rows in a call of the kernel."""
+    extra = ("rows",) if rows else ()
     total = []
     for monomial, coefficient in dim.terms:
-        factors = [(Size.make((Dim({(name,): 1}),), ()), 1) if name.known is None else (constant(name.known), 1) for name in monomial]
+        factors = [(Size.make((Dim({(name,): 1}), *extra), ()), 1) if name.known is None else (constant(name.known), 1) for name in monomial]
         total.append((Fraction(coefficient), multiply(factors)))
     return add(total)
+
+
+_sliced: frozenset[Dim] = frozenset()  # dims of which a call sees a batch of rows
+
+
+@contextmanager
+def counting_rows(dims: Iterable[Dim]) -> Iterator[None]:
+    """Inside, a sum over a label of these dims that no factor carries counts the rows of a batch, not the whole plate.
+
+    A bound whose plates are scaled for minibatches is differentiated under it: its sums run over a batch of rows.
+    """
+    global _sliced
+    before, _sliced = _sliced, frozenset(dims)
+    try:
+        yield
+    finally:
+        _sliced = before
 
 
 def iota(label: Label) -> Term:
@@ -308,7 +327,7 @@ def contract(bound: Iterable[Label], factors: Iterable[tuple[Term, int]]) -> Ter
             carried |= term.labels & bound
         else:
             outer.append((term, exponent))
-    outer.extend((size(label.dim), 1) for label in sort_labels(bound - carried))
+    outer.extend((size(label.dim, label.dim in _sliced), 1) for label in sort_labels(bound - carried))
     outer.extend((_heavy_contract(labels, group), 1) for labels, group in _components(carried, inner))
     return add([(coefficient, multiply(outer))], kind)
 

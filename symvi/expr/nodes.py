@@ -115,7 +115,7 @@ class NamedConstant(Term):
 
 
 class Size(Term):
-    """The full size of a dim as a number, also under minibatching."""
+    """The full size of a dim as a number, also under minibatching; or, with `rows`, how many of its rows a call sees."""
 
     __slots__ = ()
     rank = 3
@@ -123,6 +123,10 @@ class Size(Term):
     @property
     def dim(self) -> Dim:
         return self.payload[0]
+
+    @property
+    def rows(self) -> bool:
+        return len(self.payload) > 1
 
     @property
     def name(self) -> str:

@@ -153,7 +153,7 @@ class Notation:
         return self.pi(), ATOM
 
     def size(self, node: Size, depth: int) -> Written:
-        return self.dim(node.dim), ATOM
+        return (f"rows({self.dim(node.dim)})" if node.rows else self.dim(node.dim)), ATOM
 
     def iota(self, node: Iota, depth: int) -> Written:
         return self.label(node.label), ATOM

@@ -44,7 +44,7 @@ class Objective:
         self.batch_size = dict(batch_size or {})
         for dim in self.batch_size:
             term = self._scaled(term, dim)
-        request = Request([Output("value", term, ())], name=name, dtype=dtype, batched=tuple(self.batch_size))
+        request = Request([Output("value", term, ())], name=name, dtype=dtype, batched=tuple(self.batched_dims(term)))
         request.gradients = [array_of(leaf_expr(self.raw[leaf])) for leaf in self.parameters if self.raw[leaf] in request.leaves]
         self.term, self.request = term, request
         self.leaves = request.leaves
@@ -68,16 +68,18 @@ class Objective:
         known = {d for leaf in self.user_leaves for d in leaf.shape}
         if dim not in known:
             raise PlateError(f"no leaf of the bound has the dim {dim}, so it cannot be minibatched")
+        if dim.value is not None:
+            raise PlateError(f"the size {dim.value} of {dim} is fixed in the model, so it cannot be minibatched; declare it by sv.dim({str(dim)!r})")
         leaf = Leaf("data", f"scale_{dim}", (), "f")
         self.scales[dim] = leaf
         return scale_plate(term, dim, leaf_expr(leaf).term)
 
-    def batched_dims(self) -> dict[Dim, Dim]:
+    def batched_dims(self, term: Term | None = None) -> dict[Dim, Dim]:
         """Every dim whose extent a batch changes -> the sampled dim it goes with."""
         result = {}
         for dim in self.batch_size:
             result[dim] = dim
-            for other in carried_dims(self.term, dim):
+            for other in carried_dims(self.term if term is None else term, dim):
                 result.setdefault(other, dim)
         return result
 

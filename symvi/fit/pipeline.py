@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from symvi.calculus.forward import pushforward
 from symvi.calculus.reverse import gradients
-from symvi.expr.build import read_own
+from symvi.expr.build import counting_rows, read_own
 from symvi.expr.dims import Dim
 from symvi.expr.facts import asserted
 from symvi.expr.labels import Label, canonical_axes
@@ -93,7 +93,8 @@ def lower_request(request: Request) -> tuple[list[Output], Plan]:
     axes: list[tuple[Label, ...]] = [output.axes for output in request.outputs]
     labels = [output.name for output in request.outputs]
     if request.gradients:
-        terms += gradients(roots[0], request.gradients)
+        with counting_rows(request.batched):
+            terms += gradients(roots[0], request.gradients)
         axes += [canonical_axes(array.shape) for array in request.gradients]
         labels += [gradient_name(array, names) for array in request.gradients]
     if request.directions:

@@ -98,7 +98,7 @@ class to_expression:  # noqa: N801 - used as a function
         return Number(bool(term.value) if term.kind == "b" else term.value, term.kind)
 
     def _size(self, term: Size) -> Expression:
-        return Extent(term.dim, full=True)
+        return Extent(term.dim, full=not term.rows)
 
     def _iota(self, term: Iota) -> Expression:
         return self.index(term.label)
