@@ -71,7 +71,8 @@ def main(repeats: int = 5) -> None:
             firsts.append(warm["first"] - start)
             imports.append(warm["imported"] - start)
         spread = f"(min {min(firsts):.2f}, max {max(firsts):.2f})"
-        print(f"warm: process start to the first value {statistics.median(firsts):.2f} s {spread}, imports {statistics.median(imports):.2f} s")
+        print(f"warm: process start to the first value {statistics.median(firsts):.2f} s {spread}")
+        print(f"    of which imports {statistics.median(imports):.2f} s")
 
 
 if __name__ == "__main__":

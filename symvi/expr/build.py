@@ -73,7 +73,8 @@ def size(dim: Dim, rows: bool = False) -> Term:
     extra = ("rows",) if rows else ()
     total = []
     for monomial, coefficient in dim.terms:
-        factors = [(Size.make((Dim({(name,): 1}), *extra), ()), 1) if name.known is None else (constant(name.known), 1) for name in monomial]
+        names = [Size.make((Dim({(name,): 1}), *extra), ()) if name.known is None else constant(name.known) for name in monomial]
+        factors = [(name, 1) for name in names]
         total.append((Fraction(coefficient), multiply(factors)))
     return add(total)
 

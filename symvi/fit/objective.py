@@ -69,7 +69,8 @@ class Objective:
         if dim not in known:
             raise PlateError(f"no leaf of the bound has the dim {dim}, so it cannot be minibatched")
         if dim.value is not None:
-            raise PlateError(f"the size {dim.value} of {dim} is fixed in the model, so it cannot be minibatched; declare it by sv.dim({str(dim)!r})")
+            advice = f"declare it by sv.dim({str(dim)!r})"
+            raise PlateError(f"the size {dim.value} of {dim} is fixed in the model, so it cannot be minibatched; {advice}")
         leaf = Leaf("data", f"scale_{dim}", (), "f")
         self.scales[dim] = leaf
         return scale_plate(term, dim, leaf_expr(leaf).term)

@@ -42,7 +42,7 @@ def test_logistic_regression_prints_and_is_right(capsys):
 
 
 def test_radon_agrees_with_the_reference(radon):
-    """Means of the county effects and weights; the scale of the effects is less certain, and a block per county keeps them apart from it."""
+    """Means of the county effects and weights. A block per county keeps the effects apart from their scale, which is less certain."""
     reference = {row["name"]: (float(row["mean"]), float(row["sd"])) for row in _reference("radon_reference.csv")}
     effects = [reference[f"county_effect[{j + 1}]"] for j in range(85)]
     mean, sd = np.array(effects).T

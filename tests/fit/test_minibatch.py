@@ -52,6 +52,14 @@ def logistic() -> Problem:
     return Problem(bound, data, N, 3, 4)
 
 
+def unknown_scale() -> Problem:
+    """The derivative by the scale sums a constant over the rows: it counts those of the batch, as the bound does."""
+    N = sv.dim("N")
+    y, log_scale, shift = sv.data("y", N), sv.param("log_scale", init=0.1), sv.param("shift", init=0.3)
+    bound = sv.Normal.dist(shift, sv.exp(log_scale)).logp(y).sum() - 0.5 * shift**2
+    return Problem(bound, {y: RNG.normal(size=12)}, N, 3, 4)
+
+
 def local_latents() -> Problem:
     """y_n ~ N(z_n, 1/2), z_n ~ N(mu, 1): the bound is closed, its local parameters travel with their rows."""
     N = sv.dim("N")
@@ -75,7 +83,7 @@ def groups() -> Problem:
     return Problem(bound, {"g": index, "x": RNG.normal(size=13), "y": RNG.normal(size=13)}, J, 2, 3, {J: 6})
 
 
-@pytest.fixture(scope="module", params=[logistic, local_latents, groups], ids=lambda make: make.__name__)
+@pytest.fixture(scope="module", params=[logistic, unknown_scale, local_latents, groups], ids=lambda make: make.__name__)
 def problem(request):
     return request.param()
 
