@@ -133,9 +133,13 @@ def std(x: Any, axis: AxisArgument = None, ddof: int = 0, keepdims: bool = False
     return sqrt(var(x, axis, ddof, keepdims))
 
 
-def cumsum(x: Any, axis: int = -1) -> Expr:
-    """Cumulative sums along an axis."""
+def cumsum(x: Any, axis: int | None = None) -> Expr:
+    """Cumulative sums along an axis; without one, of all entries in row-major order."""
     x = as_expr(x)
+    if axis is None:
+        from symvi.array.axes import ravel
+
+        x, axis = ravel(x), 0
     x = Expr(as_integer(x.term), x.axes, x.shape)
     position = one_axis(x, axis, "cumsum")
     if x.axes[position] is None:

@@ -5,7 +5,9 @@ Every part is written with its precedence, and gets parentheses where the place 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 
 from symvi.expr.dims import Dim
@@ -41,10 +43,15 @@ _COMPARISONS = {
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
+LARGEST_FLOAT = Fraction(sys.float_info.max)
+
+
 def number_text(value: Fraction | float) -> str:
     """A number as short as it can be said."""
     if isinstance(value, float):
         return str(value).replace("inf", "∞")
+    if abs(value) > LARGEST_FLOAT:
+        return f"{Decimal(value.numerator) / Decimal(value.denominator):.4g}"
     if value.denominator == 1:
         return str(value.numerator) if abs(value.numerator) < 10**6 else repr(float(value))
     if value.denominator <= 1000 and float(value).is_integer() is False and len(repr(float(value))) > 8:

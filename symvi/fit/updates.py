@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from symvi.array.leaves import data
+from symvi.expr import provenance
 from symvi.expr.dims import dim
 from symvi.fit.function import output_of
 from symvi.fit.pipeline import Request, compile_request
@@ -21,14 +22,15 @@ class UpdateKernel:
     """The compiled updates of an optimiser."""
 
     def __init__(self, optimizer: Optimizer):
-        size = dim("P")
-        self.optimizer = optimizer
-        names = list(optimizer.slots)
-        theta, gradient, visits, step = data("theta", size), data("gradient", size), data("visits", size), data("step")
-        slots = {name: data(name, size) for name in names}
-        updates = optimizer.updates(theta, gradient, slots, visits, step)
-        self.targets = list(updates)
-        outputs = [output_of(f"new_{name}", value + 0.0 * theta) for name, value in updates.items()]
+        with provenance.within(None):  # no line of the user made these expressions
+            size = dim("P")
+            self.optimizer = optimizer
+            names = list(optimizer.slots)
+            theta, gradient, visits, step = data("theta", size), data("gradient", size), data("visits", size), data("step")
+            slots = {name: data(name, size) for name in names}
+            updates = optimizer.updates(theta, gradient, slots, visits, step)
+            self.targets = list(updates)
+            outputs = [output_of(f"new_{name}", value + 0.0 * theta) for name, value in updates.items()]
         self.request = Request(outputs, name=f"update_{type(optimizer).__name__.lower()}")
         self.result = compile_request(self.request)
 

@@ -382,7 +382,7 @@ class _Ordered(Support):
 
     def forward(self, raw):
         raw = as_expr(raw)
-        return cumsum(where(arange(raw.shape[-1]) > 0, exp(raw), raw))
+        return cumsum(where(arange(raw.shape[-1]) > 0, exp(raw), raw), axis=-1)
 
     def inverse(self, values, evaluate=None):
         values = np.asarray(values, dtype=float)

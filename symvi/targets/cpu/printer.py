@@ -66,7 +66,7 @@ class Printer:
             return ("largest" if value > 0 else "smallest"), ATOM
         if node.kind == "i":
             return str(int(value)), ATOM if value >= 0 else UNARY
-        number = float(value)
+        number = _as_float(value)
         if number != number:
             text = "nan"
         elif number in (float("inf"), float("-inf")):
@@ -227,3 +227,11 @@ def _pieces(value: str, level: int) -> list[str]:
             pieces.append(value[start:position])
             start = position + 1
     return [*pieces, value[start:]]
+
+
+def _as_float(value) -> float:
+    """A number as a float; beyond the largest it is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
