@@ -121,8 +121,8 @@ def compile_request(request: Request) -> Result:
         module = emit(
             program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals
         )
-        path = module_cache.write(key, request.name, module.source, module.manifest)
-    helpers.helper_module()
+        path = module_cache.write(key, request.name, module.source, {**module.manifest, "helpers": helpers.helper_name()})
+        helpers.helper_module()
     loaded = module_cache.load(path)
     compiled = Compiled(loaded, module_cache.read_manifest(path), module_cache.source_of(path), str(path))
     return Result(compiled, request.leaves, time.perf_counter() - start, hit, request)
