@@ -1,6 +1,6 @@
 """The constructors of canonical terms and arrays: the only place where nodes are made.
 
-Canonical forms (DESIGN section 4): sums are flat with rational coefficients; products have integer exponents and are
+Canonical forms: sums are flat with rational coefficients; products have integer exponents and are
 never flattened through a contraction; bound-free factors leave their sum; a delta that meets a bound label is
 substituted; a bound label gets the smallest number of its dim that is not free in the result; heavy nodes exist only
 on labels 0..r-1 per dim, any other labelling is a view of that one node. So equal mathematics is one node.

@@ -1,4 +1,4 @@
-"""The automatic tests of a rule (DESIGN section 5). Each finds out one thing and returns what is wrong, as sentences.
+"""The automatic tests of a rule. Each finds out one thing and returns what is wrong, as sentences.
 
 - `identity`: both sides agree to 50 digits at random points and shapes, extents 0 and 1 included;
 - `rounding`: on a stress grid, the error of the right side in float64 is at most 4 ulp or that of the left side; a rule

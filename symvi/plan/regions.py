@@ -4,7 +4,7 @@ A **plate** is a dim that data run over; its label is (dim, 0). Every node has a
 computed, or none (parameter-only code). A reduction over a plate, a scatter, a gather, a shifted read or an array atom
 *leaves* the plate: what is read from outside comes from a buffer that an earlier region stored. The **stage** of a node
 counts how often a path to it leaves a plate; nodes of one home and stage share a region, which becomes one function:
-one pass over the data for value and gradient where that is possible (DESIGN section 7).
+one pass over the data for value and gradient where that is possible.
 """
 
 from __future__ import annotations
