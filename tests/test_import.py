@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import sys
 import symvi
-print(*[name for name in ("sympy", "rich", "matplotlib", "numba", "llvmlite", "arviz", "mpmath", "IPython", "scipy") if name in sys.modules])
+heavy = ("sympy", "rich", "matplotlib", "numba", "llvmlite", "arviz", "mpmath", "IPython", "scipy")
+print(*[name for name in heavy if name in sys.modules])
 """
 
 
