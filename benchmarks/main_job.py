@@ -44,6 +44,26 @@ value, gradients = kernel.value_and_grad(dict(m=np.zeros(31), L=np.eye(31)), dic
 print(json.dumps(dict(imported=imported, first=time.time(), hit=kernel.result.hit, value=value)))
 """
 
+FIRST_STEPS = """
+import json, sys, time
+sys.path.insert(0, {examples!r})
+import logistic_regression
+from symvi.fit.trainer import Trainer
+
+take, first = Trainer.take, []
+
+
+def timed(self, *arguments):
+    result = take(self, *arguments)
+    first.append(time.time())
+    return result
+
+
+Trainer.take = timed
+logistic_regression.main()
+print(json.dumps(dict(first=first[0])))
+"""
+
 
 def run(code: str, cache: str) -> tuple[float, dict]:
     """Start of the process, and the last line that it prints."""
@@ -63,6 +83,8 @@ def main(repeats: int = 5) -> None:
             start, seen = run(COLD, cache)
             print(f"{label}: whole process {time.time() - start:.1f} s, of which building and compiling the model {seen['compiled']:.2f} s")
             print(f"    {seen['verdict']}, ELBO {seen['elbo']:.3f}")
+        steps = [seen["first"] - start for start, seen in (run(FIRST_STEPS, cache) for _ in range(repeats))]
+        print(f"again: process start to the first training steps {statistics.median(steps):.2f} s (max {max(steps):.2f})")
         run(WARM, cache)
         firsts, imports = [], []
         for _ in range(repeats):

@@ -29,7 +29,7 @@ __all__ = ["check_bound", "check_facts"]
 
 SMALL = 3
 DRAWS = 2
-TOLERANCE = 1e-6
+TOLERANCE = 1e-9
 
 
 def check_bound(fit) -> None:
