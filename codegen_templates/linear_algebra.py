@@ -21,6 +21,7 @@ from scipy.linalg import cython_blas, cython_lapack
 DENSE = dict(error_model="numpy", nogil=True, fastmath={"contract"})
 SUMS = dict(error_model="numpy", nogil=True, fastmath={"reassoc", "nsz", "contract"})
 
+LOG_2, LOG_2_REST = 0.693147180369123816490, 1.90821492927058770002e-10  # the first has bits to spare: times an exponent it is exact
 SMALL = 16  # matrices up to this order are factorised by the loops below
 UPPER, LOWER, RIGHT, PLAIN, TRANSPOSED, VECTORS = (np.int8(ord(letter)) for letter in "ULRNTV")
 UNIT_DIAGONAL, ANY_DIAGONAL = np.int8(ord("U")), np.int8(ord("N"))
@@ -117,6 +118,14 @@ def copy_or_fill(B, X, good):
         copy_matrix(B, X)
     else:
         fill_with_nan(X)
+
+
+@njit(**DENSE)
+def set_identity(A):
+    """A = I."""
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            A[i, j] = 1.0 if i == j else 0.0
 
 
 @njit(**DENSE)
@@ -260,7 +269,7 @@ def as_columns(X):
 
 
 @njit(**DENSE)
-def substitute(T, X, lower, transposed, unit):
+def substitute(T, X, lower, transposed):
     """Small triangular solve in place, row operations on X: T X = B or T' X = B with T the lower or upper triangle."""
     n = T.shape[0]
     forward = lower != transposed
@@ -273,27 +282,25 @@ def substitute(T, X, lower, transposed, unit):
             known = X[j]
             for c in range(row.size):
                 row[c] -= factor * known[c]
-        if not unit:
-            pivot = T[i, i]
-            for c in range(row.size):
-                row[c] /= pivot
+        pivot = T[i, i]
+        for c in range(row.size):
+            row[c] /= pivot
 
 
 @njit(**DENSE)
-def solve_triangle(T, X, lower, transposed, unit):
+def solve_triangle(T, X, lower, transposed):
     """T X = B or T' X = B in place; X a matrix. To BLAS the stored triangle is the other one and X is transposed."""
     n, columns = X.shape
     if n == 0 or columns == 0:
         return
     triangle = UPPER if lower else LOWER
-    diagonal = UNIT_DIAGONAL if unit else ANY_DIAGONAL
     if n <= SMALL:
-        substitute(T, X, lower, transposed, unit)
+        substitute(T, X, lower, transposed)
     elif columns == 1:
-        blas_trsv((triangle, PLAIN if transposed else TRANSPOSED, diagonal, n, T, row_stride(T), X, row_stride(X)))
+        blas_trsv((triangle, PLAIN if transposed else TRANSPOSED, ANY_DIAGONAL, n, T, row_stride(T), X, row_stride(X)))
     else:
         form = TRANSPOSED if transposed else PLAIN
-        blas_trsm((RIGHT, triangle, form, diagonal, columns, n, 1.0, T, row_stride(T), X, row_stride(X)))
+        blas_trsm((RIGHT, triangle, form, ANY_DIAGONAL, columns, n, 1.0, T, row_stride(T), X, row_stride(X)))
 
 
 @njit(**DENSE)
@@ -302,7 +309,7 @@ def solve_lower(L, B, X):
     status = bad_pivot(L)
     copy_or_fill(B, X, status == 0)
     if status == 0:
-        solve_triangle(L, as_columns(X), True, False, False)
+        solve_triangle(L, as_columns(X), True, False)
     return status
 
 
@@ -312,7 +319,7 @@ def solve_lower_transposed(L, B, X):
     status = bad_pivot(L)
     copy_or_fill(B, X, status == 0)
     if status == 0:
-        solve_triangle(L, as_columns(X), True, True, False)
+        solve_triangle(L, as_columns(X), True, True)
     return status
 
 
@@ -361,7 +368,7 @@ def cholesky_solve(L, B, X):
     if status == 0:
         columns = as_columns(X)
         for transposed in (False, True):
-            solve_triangle(L, columns, True, transposed, False)
+            solve_triangle(L, columns, True, transposed)
     return status
 
 
@@ -398,12 +405,20 @@ def cholesky_inverse(L, out):
 
 
 @njit(**DENSE)
+def log_with_power(x, power):
+    """log(x 2^power) as a number, x near 1."""
+    return power * LOG_2 + (power * LOG_2_REST + math.log(x))
+
+
+@njit(**DENSE)
 def cholesky_logdet(L):
-    """log det L L' = 2 sum log L[i, i], as a number."""
-    total = L.dtype.type(0.0)
+    """log det L L' = 2 log(L[0, 0] L[1, 1] ...), as a number: the product with its exponent apart, as large logarithms would cancel."""
+    power = np.int64(0)
+    product = L.dtype.type(1.0)
     for i in range(L.shape[0]):
-        total += math.log(L[i, i])
-    return total + total
+        product, shift = math.frexp(product * L[i, i])
+        power += shift
+    return L.dtype.type(2.0 * log_with_power(np.float64(product), power))
 
 
 # ---------------------------------------------------------------- general matrices
@@ -431,28 +446,23 @@ def swap_rows(X, pivots, backwards):
 
 
 @njit(**DENSE)
-def lu_solve(LU, pivots, B, X, transposed):
-    """A X = B, or A' X = B if `transposed`, from the factors of lu; B and X matrices or vectors, perhaps one array."""
-    status = bad_pivot(LU)
-    copy_or_fill(B, X, status == 0)
-    if status == 0:
-        columns = as_columns(X)
-        if transposed:
-            swap_rows(columns, pivots, False)
-        for lower in (not transposed, transposed):  # the unit upper triangle comes first if transposed
-            solve_triangle(LU, columns, lower, transposed, not lower)
-        if not transposed:
-            swap_rows(columns, pivots, True)
-    return status
-
-
-@njit(**DENSE)
-def lu_inverse(LU, pivots, out):
-    """out = A^-1 from the factors of lu."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = 1.0 if i == j else 0.0
-    return lu_solve(LU, pivots, out, out, False)
+def lu_solve(LU, pivots, X, transposed):
+    """A X = B or A' X = B in place, X a matrix, from the factors of lu (whose last pivots may be followed by other numbers)."""
+    n, columns = X.shape
+    if n == 0 or columns == 0:
+        return
+    form = TRANSPOSED if transposed == (columns > 1) else PLAIN
+    if transposed:
+        swap_rows(X, pivots, False)
+    for step in range(2):
+        lower = (step == 0) != transposed  # the unit upper triangle comes first if transposed
+        triangle, diagonal = (UPPER, ANY_DIAGONAL) if lower else (LOWER, UNIT_DIAGONAL)  # to BLAS the stored triangle is the other one
+        if columns == 1:
+            blas_trsv((triangle, form, diagonal, n, LU, n, X, 1))
+        else:
+            blas_trsm((RIGHT, triangle, form, diagonal, columns, n, 1.0, LU, n, X, columns))
+    if not transposed:
+        swap_rows(X, pivots, True)
 
 
 @njit(**DENSE)

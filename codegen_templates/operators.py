@@ -3,19 +3,31 @@
 Each is a C function `f(n0, n1, d)`; `d` describes the operation: [itemsize, batch, n, k, flag, address, address, ...].
 They are written once and compiled for the precision that a kernel asks for: there `reals` stands for reals64 or reals32.
 """
+import ctypes
 from types import FunctionType
 
+from llvmlite import ir
 from numba import cfunc, njit
+from numba.core import types
+from numba.extending import intrinsic
 
+from symvi.codegen_templates.accurate_factors import (
+    PANEL,
+    PLAIN_CHOLESKY,
+    eliminated_lower_factor,
+    eliminated_slogdet,
+    eliminated_solve,
+    factor_definite,
+    factor_general,
+    is_accurate_enough,
+)
 from symvi.codegen_templates.linear_algebra import (
     cholesky,
     cholesky_inverse,
     cholesky_logdet,
     cholesky_solve,
-    lu,
-    lu_inverse,
-    lu_slogdet,
-    lu_solve,
+    copy_matrix,
+    set_identity,
     solve_lower,
     solve_lower_transposed,
 )
@@ -25,48 +37,135 @@ from symvi.codegen_templates.tables import KERNEL, booleans, integers, integers3
 
 OPERATOR = dict(error_model="numpy", nogil=True)
 OPERATOR_FUNCTION = dict(error_model="numpy", cache=True)
-ITEMSIZE, BATCH, ORDER, COLUMNS, FLAG, FIRST, SECOND, THIRD, FOURTH = range(9)
+ITEMSIZE, BATCH, ORDER, COLUMNS, FLAG, FIRST, SECOND, THIRD, FOURTH, FIFTH = range(10)
+ELIMINATION = 11  # the slot with the address of the operation `elimination`, of operations on factors
+FACTOR_DEFINITE, FACTOR_GENERAL, FACTORED_INVERSE, FACTORED_SOLVE, FACTORED_LOGDET, LOWER_FACTOR = range(6)  # its tasks
 reals = reals64
 
 
+@njit(**OPERATOR)
+def matrices(d):
+    """The shape of a stack of square matrices."""
+    return d[BATCH], d[ORDER], d[ORDER]
+
+
+@njit(**OPERATOR)
+def extended(d):
+    """The shape of the low parts of their factors."""
+    return d[BATCH], d[ORDER] + 2 * PANEL, d[ORDER]
+
+
+@njit(**OPERATOR)
+def noted(d):
+    """The shape of the notes on their factors."""
+    return d[BATCH], 3 * d[ORDER] + 1
+
+
+@intrinsic
+def eliminate(typing_context, description, matrix, task):
+    """Calls the operation `elimination`, whose address stands in the description."""
+    signature = types.int64(description, types.int64, types.int64)
+
+    def emit(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        address = builder.load(builder.gep(arguments[0], [word(ELIMINATION)]))
+        function = builder.inttoptr(address, ir.FunctionType(word, [word, word, word.as_pointer()]).as_pointer())
+        return builder.call(function, [arguments[1], arguments[2], arguments[0]])
+
+    return signature, emit
+
+
+def operator_elimination(b, task, d):
+    """What the operations on factors do where there is no Cholesky factor, for matrix b of the stack; the description is theirs."""
+    making = task == FACTOR_DEFINITE or task == FACTOR_GENERAL
+    F = reals(d, SECOND if making else FIRST, matrices(d))[b]
+    low = reals(d, THIRD if making else SECOND, extended(d))[b]
+    notes = integers32(d, FOURTH if making else THIRD, noted(d))[b]
+    if making:
+        A = reals(d, FIRST, matrices(d))[b]
+        return factor_definite(A, F, low, notes) if task == FACTOR_DEFINITE else factor_general(A, F, low, notes)
+    if task == FACTORED_LOGDET:
+        out = reals(d, FOURTH, (d[BATCH],))
+        sign, logabsdet = eliminated_slogdet(F, low, notes)
+        out[b] = logabsdet if d[FLAG] == 0 else sign if d[FLAG] == 2 else sign * exp(logabsdet)
+        return 0
+    if task == LOWER_FACTOR:
+        return eliminated_lower_factor(F, notes, reals(d, FOURTH, matrices(d))[b])
+    X = reals(d, FIFTH if task == FACTORED_SOLVE else FOURTH, (d[BATCH], d[ORDER], d[COLUMNS] if task == FACTORED_SOLVE else d[ORDER]))[b]
+    if task == FACTORED_SOLVE:
+        copy_matrix(reals(d, FOURTH, (d[BATCH], d[ORDER], d[COLUMNS]))[b], X)
+    else:
+        set_identity(X)
+    return eliminated_solve(F, low, notes, X, task == FACTORED_SOLVE and d[FLAG] != 0)
+
+
 def operator_cholesky(n0, n1, d):
-    """L L' = A; A first, L second."""
-    shape = (d[BATCH], d[ORDER], d[ORDER])
-    A, L = reals(d, FIRST, shape), reals(d, SECOND, shape)
+    """The factor of positive definite matrices: A, the factor, its low part, its notes."""
+    A, F = reals(d, FIRST, matrices(d)), reals(d, SECOND, matrices(d))
+    low, notes = reals(d, THIRD, extended(d)), integers32(d, FOURTH, noted(d))
     for b in range(d[BATCH]):
-        status = cholesky(A[b], L[b])
+        if cholesky(A[b], F[b]) != 0 or not is_accurate_enough(A[b], F[b], notes[b], low[b, d[ORDER]]):
+            status = eliminate(d, b, FACTOR_DEFINITE)
+            if status != 0:
+                return status
+    return 0
+
+
+def operator_lu(n0, n1, d):
+    """The factor of general matrices, as above. A singular one is a status, except where only determinants are asked for (flag)."""
+    for b in range(d[BATCH]):
+        status = eliminate(d, b, FACTOR_GENERAL)
+        if status != 0 and d[FLAG] == 0:
+            return status
+    return 0
+
+
+def operator_factored_inverse(n0, n1, d):
+    """A^-1; the factor, its low part, its notes, the result."""
+    F, notes, out = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d)), reals(d, FOURTH, matrices(d))
+    for b in range(d[BATCH]):
+        plain = notes[b, d[ORDER]] == PLAIN_CHOLESKY
+        status = cholesky_inverse(F[b], out[b]) if plain else eliminate(d, b, FACTORED_INVERSE)
         if status != 0:
             return status
     return 0
 
 
-def operator_cholesky_inverse(n0, n1, d):
-    """(L L')^-1; L first, the result second."""
-    shape = (d[BATCH], d[ORDER], d[ORDER])
-    L, out = reals(d, FIRST, shape), reals(d, SECOND, shape)
-    for b in range(d[BATCH]):
-        status = cholesky_inverse(L[b], out[b])
-        if status != 0:
-            return status
-    return 0
-
-
-def operator_cholesky_logdet(n0, n1, d):
-    """log det L L'; L first, the result second."""
-    L, out = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, (d[BATCH],))
-    for b in range(d[BATCH]):
-        out[b] = cholesky_logdet(L[b])
-    return 0
-
-
-def operator_cholesky_solve(n0, n1, d):
-    """L L' X = B; L, B, X."""
+def operator_factored_solve(n0, n1, d):
+    """A X = B, or A' X = B with the flag; the factor, its low part, its notes, B, X."""
+    F, notes = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d))
     right = (d[BATCH], d[ORDER], d[COLUMNS])
-    L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
+    B, X = reals(d, FOURTH, right), reals(d, FIFTH, right)
     for b in range(d[BATCH]):
-        status = cholesky_solve(L[b], B[b], X[b])
+        plain = notes[b, d[ORDER]] == PLAIN_CHOLESKY
+        status = cholesky_solve(F[b], B[b], X[b]) if plain else eliminate(d, b, FACTORED_SOLVE)
         if status != 0:
             return status
+    return 0
+
+
+def operator_factored_logdet(n0, n1, d):
+    """log |det A|, with the flag 1 det A, with 2 its sign; the factor, its low part, its notes, the result."""
+    F, notes, out = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d)), reals(d, FOURTH, (d[BATCH],))
+    for b in range(d[BATCH]):
+        if notes[b, d[ORDER]] != PLAIN_CHOLESKY:
+            eliminate(d, b, FACTORED_LOGDET)
+        else:
+            logdet = cholesky_logdet(F[b])
+            out[b] = logdet if d[FLAG] == 0 else 1.0 if d[FLAG] == 2 else exp(logdet)
+    return 0
+
+
+def operator_lower_factor(n0, n1, d):
+    """The Cholesky factor as a lower triangular matrix; the factor, its low part, its notes, the result."""
+    F, notes, out = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d)), reals(d, FOURTH, matrices(d))
+    for b in range(d[BATCH]):
+        if notes[b, d[ORDER]] == PLAIN_CHOLESKY:
+            copy_matrix(F[b], out[b])
+        else:
+            status = eliminate(d, b, LOWER_FACTOR)
+            if status != 0:
+                return status
     return 0
 
 
@@ -92,46 +191,15 @@ def operator_solve_lower_transposed(n0, n1, d):
     return 0
 
 
-def operator_lu(n0, n1, d):
-    """P L U = A; A, LU, pivots. A zero pivot is a status, except where only a determinant is asked for (flag)."""
+def operator_lower_inverse(n0, n1, d):
+    """L^-1 for lower triangular L; L, the result."""
     shape = (d[BATCH], d[ORDER], d[ORDER])
-    A, LU, pivots = reals(d, FIRST, shape), reals(d, SECOND, shape), integers32(d, THIRD, (d[BATCH], d[ORDER]))
+    L, out = reals(d, FIRST, shape), reals(d, SECOND, shape)
     for b in range(d[BATCH]):
-        status = lu(A[b], LU[b], pivots[b])
-        if status != 0 and d[FLAG] == 0:
-            return status
-    return 0
-
-
-def operator_lu_inverse(n0, n1, d):
-    """A^-1 from LU; LU, the result, pivots."""
-    shape = (d[BATCH], d[ORDER], d[ORDER])
-    LU, out, pivots = reals(d, FIRST, shape), reals(d, SECOND, shape), integers32(d, THIRD, (d[BATCH], d[ORDER]))
-    for b in range(d[BATCH]):
-        status = lu_inverse(LU[b], pivots[b], out[b])
+        set_identity(out[b])
+        status = solve_lower(L[b], out[b], out[b])
         if status != 0:
             return status
-    return 0
-
-
-def operator_lu_solve(n0, n1, d):
-    """A X = B, or A' X = B with the flag; LU, B, X, pivots."""
-    LU, right = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), (d[BATCH], d[ORDER], d[COLUMNS])
-    B, X, pivots = reals(d, SECOND, right), reals(d, THIRD, right), integers32(d, FOURTH, (d[BATCH], d[ORDER]))
-    for b in range(d[BATCH]):
-        status = lu_solve(LU[b], pivots[b], B[b], X[b], d[FLAG] != 0)
-        if status != 0:
-            return status
-    return 0
-
-
-def operator_lu_logdet(n0, n1, d):
-    """log |det A|, or det A with the flag; LU, the result, pivots."""
-    LU, out = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, (d[BATCH],))
-    pivots = integers32(d, THIRD, (d[BATCH], d[ORDER]))
-    for b in range(d[BATCH]):
-        sign, logabsdet = lu_slogdet(LU[b], pivots[b])
-        out[b] = sign * exp(logabsdet) if d[FLAG] != 0 else logabsdet
     return 0
 
 
@@ -165,6 +233,25 @@ def copy_part(source, target, offset):
     for r in range(source.shape[0]):
         for j in range(source.shape[1]):
             target[r, offset + j] = source[r, j]
+    return 0
+
+
+@njit(**OPERATOR)
+def fill_block_rows(block, target, offset):
+    """The rows of a block diagonal matrix that hold one block: zeros beside it."""
+    for i in range(block.shape[0]):
+        row = target[offset + i]
+        for j in range(row.shape[0]):
+            row[j] = 0.0
+        for j in range(block.shape[1]):
+            row[offset + j] = block[i, j]
+
+
+def operator_block_diagonal(n0, n1, d):
+    """One block of matrices of order `columns`, from row and column `flag` on; the block, the whole."""
+    blocks, whole = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, (d[BATCH], d[COLUMNS], d[COLUMNS]))
+    for b in range(d[BATCH]):
+        fill_block_rows(blocks[b], whole[b], d[FLAG])
     return 0
 
 
@@ -225,10 +312,11 @@ def operator_draw_rademacher(n0, n1, d):
 
 
 OPERATORS = {
-    "cholesky": operator_cholesky, "cholesky_inverse": operator_cholesky_inverse, "cholesky_logdet": operator_cholesky_logdet,
-    "cholesky_solve": operator_cholesky_solve, "solve_lower": operator_solve_lower,
-    "solve_lower_transposed": operator_solve_lower_transposed, "lu": operator_lu, "lu_inverse": operator_lu_inverse,
-    "lu_solve": operator_lu_solve, "lu_logdet": operator_lu_logdet,
+    "cholesky": operator_cholesky, "lu": operator_lu, "elimination": operator_elimination,
+    "factored_inverse": operator_factored_inverse, "factored_solve": operator_factored_solve,
+    "factored_logdet": operator_factored_logdet, "lower_factor": operator_lower_factor,
+    "solve_lower": operator_solve_lower, "solve_lower_transposed": operator_solve_lower_transposed,
+    "lower_inverse": operator_lower_inverse, "block_diagonal": operator_block_diagonal,
     "cumsum": operator_cumsum, "cumsum_integers": operator_cumsum_integers, "concatenate": operator_concatenate,
     "concatenate_integers": operator_concatenate_integers, "concatenate_booleans": operator_concatenate_booleans,
     "draw_normal": operator_draw_normal, "draw_uniform": operator_draw_uniform, "draw_exponential": operator_draw_exponential,
@@ -249,3 +337,23 @@ def operator_address(name, itemsize=8):
     if (name, itemsize) not in COMPILED_OPERATORS:
         COMPILED_OPERATORS[name, itemsize] = cfunc(KERNEL, **OPERATOR_FUNCTION)(in_precision(OPERATORS[name], itemsize))
     return COMPILED_OPERATORS[name, itemsize].address
+
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+FIRST_CALLS = {}
+
+
+def late_address(name, itemsize=8):
+    """The address of an operation that is rarely needed: what stands there compiles it at its first call. A failure there is status 1."""
+    if (name, itemsize) in COMPILED_OPERATORS:
+        return operator_address(name, itemsize)
+    if (name, itemsize) not in FIRST_CALLS:
+
+        def first_call(n0, n1, d):
+            try:
+                return CALLBACK(operator_address(name, itemsize))(n0, n1, d)
+            except Exception:
+                return 1
+
+        FIRST_CALLS[name, itemsize] = CALLBACK(first_call)
+    return ctypes.cast(FIRST_CALLS[name, itemsize], ctypes.c_void_p).value

@@ -14,8 +14,9 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 # Fused operations are written out: the same bits wherever a function is inlined. What is cached need not be typed again by the next model.
-STRICT = dict(error_model="numpy", nogil=True, forceinline=True, cache=True)
-EXACT = dict(fastmath={"contract"}, **STRICT)
+# `fastmath` is said although it is off: a function compiled for a caller would take over the caller's, and the cache would keep that.
+STRICT = dict(fastmath=False, error_model="numpy", nogil=True, forceinline=True, cache=True)
+EXACT = dict(STRICT, fastmath={"contract"})
 CALLED = dict(error_model="numpy", nogil=True, fastmath={"contract"}, cache=True)  # long and scalar: left to LLVM whether to inline
 
 I32 = ir.IntType(32)
@@ -299,6 +300,24 @@ def logit(p):
     return log(p / (one - p)) if p < like(p, 0.25) else near
 
 
+@njit(**STRICT)
+def minus_in_order(x, y, z):
+    """(x - y) - z, rounded in this order."""
+    return (real(x) - y) - z
+
+
+@njit(**STRICT)
+def exp_difference(x, y):
+    """e^x - e^y = ±e^m (1 - e^-|x - y|), m the larger exponent; e^m as a square, since it can overflow where the difference does not."""
+    x = real(x)
+    y = real(y)
+    top = maximum(x, y)
+    root = exp(like(top, 0.5) * top)
+    value = (root * -expm1(-abs(x - y))) * root
+    value = value if x > y else -value
+    return like(value, 0.0) if x == y and top < like(top, math.inf) else value
+
+
 @njit(**EXACT)
 def log1mexp(x):
     """log(1 - e^x) for x <= 0, switched at -ln 2 (Maechler, "Accurately computing log(1 - exp(-|a|))", 2012)."""
@@ -312,6 +331,82 @@ def logaddexp(x, y):
     top = maximum(real(x), real(y))
     gap = abs(x - y)
     return top + log1p_of_exp(exp(-(like(top, 0.0) if x == y else like(top, gap))))
+
+
+@njit(**STRICT)
+def log_mixture(w, x, y):
+    """log(w e^x + (1 - w) e^y), 0 <= w <= 1: from the larger part p e^a = a + log1p(q (e^(b - a) - 1)), which is 0 where a = b = 0.
+
+    For small p the argument is p + q e^(b - a) - 1, and not taken as log1p. e^±|x - y| - 1 by the half gap: neither overflows.
+    """
+    w = real(w)
+    v = like(w, 1.0) - w
+    two = like(w, 2.0)
+    gap = like(w, 0.0) if x == y else like(w, 0.5) * abs(x - y)
+    limit = by_precision(w, 380.0, 52.0)
+    gap = limit if gap > limit else gap
+    e = exp(-gap)
+    lost = expm1(-gap)
+    x_is_above = x > y
+    share, rest = (w, v) if x_is_above else (v, w)  # of the larger exponent, of the smaller
+    smaller = rest * lost * (lost + two)
+    larger = share * (-lost / e) * ((lost + two) / e)
+    below = larger + share < rest
+    value = log1p(larger if below else smaller)
+    value = log(share + rest * (e * e)) if not below and smaller < like(w, -0.5) else value
+    return (x if x_is_above != below else y) + value
+
+
+@njit(**STRICT)
+def parts_of(x):
+    """mantissa_and_exponent of |x|, subnormal or not; x finite, not 0."""
+    a = abs(x)
+    subnormal = a < by_precision(x, 2.2250738585072014e-308, 1.1754943508222875e-38)
+    m, k = mantissa_and_exponent(a * like(x, 18014398509481984.0) if subnormal else a)
+    return m, (k - like(x, 54.0) if subnormal else k)
+
+
+@njit(**STRICT)
+def log_of_edge(value, same_sign, regular):
+    """The logarithm of a product or ratio with a factor 0, infinite or NaN; NaN where the signs differ."""
+    edge = like(value, -math.inf) if value == like(value, 0.0) else (value if value == like(value, math.inf) else like(value, math.nan))
+    return like(value, math.nan) if regular and not same_sign else edge
+
+
+@njit(**STRICT)
+def is_regular(x):
+    """Finite and not 0."""
+    return abs(x) > like(x, 0.0) and abs(x) < like(x, math.inf)
+
+
+@njit(**STRICT)
+def log_product(x, y):
+    """log(x y) by mantissas and exponents: x y neither over- nor underflows, and its rounding is put back."""
+    x = real(x)
+    y = real(y)
+    m, j = parts_of(x)
+    n, k = parts_of(y)
+    product = m * n
+    rest = fma(m, n, -product)
+    p, i = mantissa_and_exponent(product)
+    regular = is_regular(x) and is_regular(y)
+    same_sign = (x > like(x, 0.0)) == (y > like(y, 0.0))
+    return log_of_parts(p, i + j + k, rest / product) if regular and same_sign else log_of_edge(x * y, same_sign, regular)
+
+
+@njit(**STRICT)
+def log_ratio(x, y):
+    """log(x / y) by mantissas and exponents: x / y neither over- nor underflows, and its rounding is put back."""
+    x = real(x)
+    y = real(y)
+    m, j = parts_of(x)
+    n, k = parts_of(y)
+    ratio = m / n
+    rest = fma(-ratio, n, m) / m
+    p, i = mantissa_and_exponent(ratio)
+    regular = is_regular(x) and is_regular(y)
+    same_sign = (x > like(x, 0.0)) == (y > like(y, 0.0))
+    return log_of_parts(p, i + j - k, rest) if regular and same_sign else log_of_edge(abs(x / y), same_sign, regular)
 
 
 @njit(**EXACT)
@@ -345,6 +440,13 @@ def xlog1py(x, y):
     return like(value, 0.0) if x == 0 and y == y else value
 
 
+@njit(**EXACT)
+def rel_entr(x, y):
+    """x log(x / y), 0 where x = 0 and y is not NaN."""
+    value = x * log_ratio(x, y)
+    return like(value, 0.0) if x == 0 and y == y else value
+
+
 # ---------------------------------------------------------------- powers
 @njit(**EXACT)
 def square(x):
@@ -363,6 +465,25 @@ def reciprocal(x):
 def sqrt(x):
     """The square root, NaN below 0."""
     return square_root(x)
+
+
+@njit(**EXACT)
+def sqrt1pm1(x):
+    """sqrt(1 + x) - 1 = x / (1 + sqrt(1 + x))."""
+    x = real(x)
+    root = square_root(like(x, 1.0) + x)
+    return x / (like(x, 1.0) + root) if root < like(x, math.inf) else root
+
+
+@njit(**EXACT)
+def hypot(x, y):
+    """sqrt(x^2 + y^2) = m sqrt(1 + (n / m)^2), m and n the larger and the smaller of |x| and |y|."""
+    a = abs(real(x))
+    b = abs(real(y))
+    larger = maximum(a, b)
+    share = minimum(a, b) / larger
+    value = larger * square_root(fma(share, share, like(larger, 1.0)))
+    return value if larger > like(larger, 0.0) and larger < like(larger, math.inf) else larger
 
 
 @njit(**EXACT)
@@ -401,6 +522,22 @@ def sinh(x):
 def cosh(x):
     """The hyperbolic cosine (libm)."""
     return math.cosh(real(x))
+
+
+@njit(**EXACT)
+def sech(x):
+    """1 / cosh(x), with the exponential of -|x| alone."""
+    x = real(x)
+    e = exp(-abs(x))
+    return like(x, 2.0) * e / fma(e, e, like(x, 1.0))
+
+
+@njit(**EXACT)
+def cosm1(x):
+    """cos(x) - 1 = -2 sin(x / 2)^2."""
+    x = real(x)
+    s = math.sin(like(x, 0.5) * x)
+    return like(x, -2.0) * s * s
 
 
 @njit(**EXACT)
@@ -528,6 +665,13 @@ def erfc(x):
 
 
 @njit(**EXACT)
+def log_erfc(x):
+    """log(erfc(x)): log1p(-erf(x)) below 1, log(erfcx(x)) - x^2 beyond."""
+    x = real(x)
+    return log1p(-erf(x)) if x < like(x, 1.0) else log(erfcx(x)) - x * x
+
+
+@njit(**EXACT)
 def normal_tail(a):
     """P(Z > a), a >= 0: 1/2 - erf(a / sqrt(2)) / 2 near 0, else e^(-a^2 / 2) erfcx(a / sqrt(2)) / 2 with the rounding of a^2 put back."""
     b = like(a, 40.0) if a > like(a, 40.0) else a
@@ -546,6 +690,19 @@ def ndtr(x):
     x = real(x)
     tail = normal_tail(abs(x))
     return tail if x < like(x, 0.0) else like(x, 1.0) - tail
+
+
+@njit(**EXACT)
+def inverse_mills(x):
+    """phi(x) / Phi(x): sqrt(2 / pi) / erfcx(-x / sqrt(2)) below 0, as it stands above."""
+    x = real(x)
+    b = like(x, 40.0) if x > like(x, 40.0) else x
+    square_high = b * b
+    e = like(x, 0.3989422804014327) * exp(like(x, -0.5) * square_high)
+    c = x * like(x, -0.7071067811865476)
+    scale = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (abs(c) + like(x, 4.0)))
+    upper = fma(e, like(x, -0.5) * fma(b, b, -square_high), e) / ndtr(x)
+    return like(x, 0.7978845608028654) * (like(x, 0.5) + c) / scale if x < like(x, 0.0) else upper
 
 
 @njit(**EXACT)
@@ -718,6 +875,128 @@ def polygamma2(x):
     return value - (two * below + (z + z * r + z * z * polygamma2_series(z)))
 
 
+@njit(**EXACT)
+def gamma(x):
+    """The gamma function (libm)."""
+    return math.gamma(real(x))
+
+
+STIRLING_NUMBERS = tuple(b / ((2 * k + 1) * (2 * k + 2)) for k, b in enumerate(BERNOULLI))
+DIGAMMA_NUMBERS = tuple(b / (2 * k + 2) for k, b in enumerate(BERNOULLI))
+
+
+@njit(**CALLED)
+def divided_difference(coefficients, u, v):
+    """(P(v), (P(v) - P(u)) / (v - u)) of a polynomial, by one Horner scheme: the difference does not cancel."""
+    slope = like(u, 0.0)
+    at_u = like(u, coefficients[-1])
+    at_v = like(u, coefficients[-1])
+    for k in range(len(coefficients) - 2, -1, -1):
+        slope = slope * v + at_u
+        at_u = at_u * u + like(u, coefficients[k])
+        at_v = at_v * v + like(u, coefficients[k])
+    return at_v, slope
+
+
+@njit(**CALLED)
+def reciprocal_step(t, a):
+    """1 / t - 1 / (t + a)."""
+    return (a / t) / (t + a) if abs(a) < t else (a / (t + a)) / t
+
+
+@njit(**CALLED)
+def log_growth(x, a):
+    """log((x + a) / x)."""
+    return log1p(a / x) if abs(a) < like(x, 0.5) * x else log_ratio(x + a, x)
+
+
+@njit(**CALLED)
+def rising_product(x, a):
+    """x (x + 1) ... (x + a - 1) for a whole a."""
+    product = x
+    for i in range(1, np.int64(a)):
+        product *= x + like(x, i)
+    return product
+
+
+@njit(**CALLED)
+def gammaln_difference(x, a):
+    """log Gamma(x + a) - log Gamma(x), both positive: recurrence to x >= 10, then the difference of Stirling's series, term by term."""
+    x = real(x)
+    a = real(a)
+    zero = like(x, 0.0)
+    low = minimum(x, x + a)
+    if a == zero or not (low > zero and x + a < like(x, math.inf)):
+        return zero if a == zero and x > zero else gammaln(x + a) - gammaln(x)
+    if a > zero and a <= like(x, 8.0) and a == round_down(a) and x < by_precision(x, 1e30, 1e4):
+        return log(rising_product(x, a))
+    below = zero
+    n = steps_up_to(low, like(x, 10.0))
+    for i in range(n - 1, -1, -1):
+        below += log_growth(x + like(x, i), a)
+    y = x + like(x, n)
+    b = y + a
+    r = like(x, 1.0) / y
+    s = like(x, 1.0) / b
+    dr = -(a / y) / b
+    series, slope = divided_difference(STIRLING_NUMBERS, r * r, s * s)
+    share = a / y
+    growth = log_growth(y, a)
+    if abs(share) < like(x, 0.5):  # divided by a first: keeps the digits of a subnormal a
+        unit = growth / share if abs(share) > by_precision(x, 1e-17, 1e-9) else like(x, 1.0)
+        main = a * ((like(x, 1.0) - like(x, 0.5) * r) * unit + (log(b) - like(x, 1.0)))
+    else:
+        main = (y - like(x, 0.5)) * growth + a * (log(b) - like(x, 1.0))
+    return main + (dr * series + r * dr * (r + s) * slope) - below
+
+
+@njit(**CALLED)
+def digamma_difference(x, a):
+    """psi(x + a) - psi(x), x and x + a positive: recurrence to x >= 10, then the difference of the series, term by term."""
+    x = real(x)
+    a = real(a)
+    zero = like(x, 0.0)
+    low = minimum(x, x + a)
+    if a == zero or not (low > zero and x + a < like(x, math.inf)):
+        return zero if a == zero and x > zero else digamma(x + a) - digamma(x)
+    below = zero
+    n = steps_up_to(low, like(x, 10.0))
+    for i in range(n - 1, -1, -1):
+        below += reciprocal_step(x + like(x, i), a)
+    y = x + like(x, n)
+    b = y + a
+    r = like(x, 1.0) / y
+    s = like(x, 1.0) / b
+    dr = -(a / y) / b
+    dz = dr * (r + s)
+    series, slope = divided_difference(DIGAMMA_NUMBERS, r * r, s * s)
+    return below + (log_growth(y, a) - like(x, 0.5) * dr - (dz * series + r * r * dz * slope))
+
+
+@njit(**CALLED)
+def trigamma_difference(x, a):
+    """psi'(x + a) - psi'(x), x and x + a positive: recurrence to x >= 10, then the difference of the series, term by term."""
+    x = real(x)
+    a = real(a)
+    zero = like(x, 0.0)
+    low = minimum(x, x + a)
+    if a == zero or not (low > zero and x + a < like(x, math.inf)):
+        return zero if a == zero and x > zero else trigamma(x + a) - trigamma(x)
+    below = zero
+    n = steps_up_to(low, like(x, 10.0))
+    for i in range(n - 1, -1, -1):
+        t = x + like(x, i)
+        below -= reciprocal_step(t, a) * (like(x, 1.0) / t + like(x, 1.0) / (t + a))
+    y = x + like(x, n)
+    b = y + a
+    r = like(x, 1.0) / y
+    s = like(x, 1.0) / b
+    dr = -(a / y) / b
+    dz = dr * (r + s)
+    series, slope = divided_difference(BERNOULLI, r * r, s * s)
+    return below + dr + like(x, 0.5) * dz + dr * (s * s + r * s + r * r) * series + r * r * r * dz * slope
+
+
 @njit(**CALLED)
 def stirling_remainder(x):
     """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2) for x >= 10."""
@@ -749,6 +1028,18 @@ def betaln(a, b):
 
 # ---------------------------------------------------------------- order, sign, choice
 @njit(**STRICT)
+def log_cosh(x):
+    """log(cosh(x)): log1p((1 - e)^2 / (2 e)) up to |x| = 1, |x| - log(2) + log1p(e^2) beyond, with e = e^-|x|."""
+    a = abs(real(x))
+    one = like(a, 1.0)
+    lost = expm1(-a)  # e - 1
+    e = one + lost
+    near = a < one
+    base = like(a, 0.0) if near else a - like(a, 0.6931471805599453)
+    return base + log1p(lost * lost / (like(a, 2.0) * e) if near else e * e)
+
+
+@njit(**STRICT)
 def select(condition, a, b):
     """a where the condition holds, else b; both are evaluated."""
     return a if condition else b
@@ -764,6 +1055,13 @@ def maximum(x, y):
 def minimum(x, y):
     """The smaller of x and y; NaN if either is."""
     return x if x <= y or x != x else y
+
+
+@njit(**STRICT)
+def deviation(x, m):
+    """x - m; compiled here, so that a loop that adds in any order leaves it as it is."""
+    x = real(x)
+    return x - real(m)
 
 
 @njit(**STRICT)

@@ -1,7 +1,7 @@
 """Runs one kernel by the names of its inputs: the last part of a file that needs no symvi."""
 import numpy as np
 
-from symvi.codegen_templates.operators import operator_address
+from symvi.codegen_templates.operators import OPERATORS, late_address, operator_address
 from symvi.codegen_templates.program import run_program
 from symvi.codegen_templates.tables import BLOCK
 
@@ -87,11 +87,16 @@ class Kernel:
         return operator_address(name, self.real.itemsize)
 
     def describe_operator(self, step, arrays, sizes):
-        """[itemsize, batch, order, columns, flag, addresses ...]."""
+        """[itemsize, batch, order, columns, flag, addresses ..., the address of elimination]."""
         batch = int(np.prod([self.extent(dim, sizes) for dim in step["batch"]], dtype=np.int64))
         flag = step["flag"] if isinstance(step["flag"], int) else self.extent(step["flag"], sizes)
-        numbers = [self.real.itemsize, batch, self.extent(step["order"], sizes), self.extent(step["columns"], sizes), flag]
-        return np.array(numbers + [arrays[name].ctypes.data for name in step["buffers"]], dtype=np.int64)
+        described = np.zeros(12, dtype=np.int64)
+        described[:5] = self.real.itemsize, batch, self.extent(step["order"], sizes), self.extent(step["columns"], sizes), flag
+        for position, name in enumerate(step["buffers"]):
+            described[5 + position] = arrays[name].ctypes.data
+        if "elimination" in OPERATORS:
+            described[11] = late_address("elimination", self.real.itemsize)
+        return described
 
     def describe_draw(self, array, site, axis, key):
         """[itemsize, particles, rows, width, site, addresses of the array and the key, no row numbers]; and the number of rows."""

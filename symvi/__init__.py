@@ -13,13 +13,14 @@ from symvi import optim, rewrite
 from symvi import rules as _rules  # noqa: F401 - registers the catalogue
 from symvi.array import initialisers as init
 from symvi.array import linalg
-from symvi.array.assumptions import assume, lower, psd, symmetric
+from symvi.array.assumptions import assume, lower, orthogonal, psd, symmetric, upper
 from symvi.array.creation import *  # noqa: F403
 from symvi.array.expression import Expr
 from symvi.array.functions import *  # noqa: F403
 from symvi.array.functions import stop_gradient, surrogate
 from symvi.array.indexing import *  # noqa: F403
 from symvi.array.leaves import IndexOf, data, index, noise, param, shared
+from symvi.array.linalg import block_diag
 from symvi.array.products import *  # noqa: F403
 from symvi.array.reductions import *  # noqa: F403
 from symvi.array.substitution import rename
@@ -37,6 +38,7 @@ from symvi.fit.function import function
 from symvi.fit.maximize import Optimum, maximize, minimize
 from symvi.fit.result import Fit
 from symvi.fit.storage import SavedFit, load
+from symvi.oracle import user_rules as _user_rules  # noqa: F401 - rules of users are tested
 from symvi.report.graph import plot_graph
 from symvi.stats.continuous import *  # noqa: F403
 from symvi.stats.discrete import *  # noqa: F403

@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="compile the models of a file without taking a step, and show a kernel")
     inspect.add_argument("target", metavar="FILE.py[:NAME]", help="NAME: a kernel, or a variable of the file that holds a fit or a kernel")
     inspect.add_argument("--show", choices=SHOW, default="source")
+    inspect.add_argument("--timing", action="store_true", help="with --show rules: hits and time per rule")
     inspect.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
     inspect.set_defaults(command=_inspect)
 
@@ -128,7 +129,8 @@ def _inspect(options: argparse.Namespace) -> int:
         if stopped:
             print("symvi: the file ended in the error above; these kernels were compiled before it", file=sys.stderr)
         try:
-            shown = [(label, str(kernel.inspect(SHOW[options.show]))) for label, kernel in chosen]
+            asked = {"timing": True} if options.timing and options.show == "rules" else {}
+            shown = [(label, str(kernel.inspect(SHOW[options.show], **asked))) for label, kernel in chosen]
         except SymviError as error:
             _print_error(error, file, options.traceback)
             return 1

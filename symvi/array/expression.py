@@ -173,6 +173,14 @@ class Expr:
         """The value for the given leaves, by compiled code: `cost.eval({X: ..., y: ...})`."""
         return late.evaluate(self, values or {}, **options)
 
+    def explain(self, wrt: Any = (), timing: bool = False, as_text: bool = False) -> str | None:
+        """Print what the compiler makes of the expression: which rule changed what, in mathematics, with your line.
+
+        `wrt`: also what becomes of the gradients by these leaves. `timing`: hits and time per rule. `as_text` gives the text
+        instead of printing it.
+        """
+        return late.explain(self, wrt=wrt, timing=timing, as_text=as_text)
+
     def __repr__(self) -> str:
         return f"{text(self)}"
 

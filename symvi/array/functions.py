@@ -13,8 +13,8 @@ from symvi.expr.nodes import Term
 __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "clip", "cos", "cosh",
     "digamma",
-    "divide", "equal", "erf", "erfc", "exp", "expit", "expm1", "floor", "gammaln", "greater", "greater_equal", "isnan", "less",
-    "less_equal",
+    "divide", "equal", "erf", "erfc", "exp", "expit", "expm1", "floor", "gamma", "gammaln", "greater", "greater_equal", "hypot", "isnan",
+    "less", "less_equal",
     "log", "log10", "log1mexp", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or",
     "logical_xor", "logit",
     "maximum", "minimum", "multiply", "ndtr", "ndtri", "negative", "not_equal", "pi", "power", "reciprocal", "sigmoid", "sign", "sin",
@@ -58,6 +58,7 @@ tan = _function("tan", "Tangent.")
 arcsin = _function("arcsin", "Inverse sine.")
 arccos = _function("arccos", "Inverse cosine.")
 arctan = _function("arctan", "Inverse tangent.")
+hypot = _function("hypot", "sqrt(x² + y²).")
 arctan2 = _function("arctan2", "The angle of (x, y), called as arctan2(y, x).")
 sinh = _function("sinh", "Hyperbolic sine.")
 cosh = _function("cosh", "Hyperbolic cosine.")
@@ -69,7 +70,9 @@ erfc = _function("erfc", "1 - erf(x).")
 ndtr = _function("ndtr", "Standard normal distribution function.")
 log_ndtr = _function("log_ndtr", "Logarithm of the standard normal distribution function.")
 ndtri = _function("ndtri", "Standard normal quantile function.")
+gamma = _function("gamma", "The gamma function.")
 gammaln = _function("gammaln", "log |Γ(x)|.")
+betaln = _function("betaln", "log B(x, y) = log Γ(x) + log Γ(y) - log Γ(x + y).")
 digamma = _function("digamma", "Derivative of log Γ.")
 trigamma = _function("trigamma", "Second derivative of log Γ.")
 xlogy = _function("xlogy", "x log(y), 0 where x is 0.")
@@ -87,6 +90,7 @@ less_equal = _function("less_equal", "x ≤ y.")
 greater = _function("greater", "x > y.")
 greater_equal = _function("greater_equal", "x ≥ y.")
 isnan = _function("isnan", "Is the value NaN?")
+is_gap = _function("is_gap", "Is an integer -1, the code of a missing entry?")
 expit = sigmoid
 
 
@@ -173,11 +177,6 @@ def cbrt(x: Any) -> Expr:
 def clip(x: Any, lower: Any, upper: Any) -> Expr:
     """x limited to [lower, upper]."""
     return minimum(maximum(x, lower), upper)
-
-
-def betaln(a: Any, b: Any) -> Expr:
-    """log B(a, b)."""
-    return gammaln(a) + gammaln(b) - gammaln(as_expr(a) + b)
 
 
 def stop_gradient(x: Any) -> Expr:

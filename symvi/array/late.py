@@ -1,4 +1,4 @@
-"""The few methods of expressions that need later floors, as late imports: `eval`, `diff`, `xreplace`, LaTeX."""
+"""The few methods of expressions that need later floors, as late imports: `eval`, `diff`, `xreplace`, `explain`, LaTeX."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def evaluate(expression, values, **options):
     from symvi.fit.function import evaluate
 
     return evaluate(expression, values, **options)
+
+
+def explain(expression, **options):
+    from symvi.fit.inspection import explain_expression
+
+    return explain_expression(expression, **options)
 
 
 def latex(expression):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from symvi.array.assumptions import assume  # noqa: F401 - also found here
+from symvi.array.assumptions import assume
 from symvi.array.axes import broadcast_to
 from symvi.array.expression import Expr, as_expr, axes_for, joint_dim, mistake, shape_text
-from symvi.array.functions import sign
 from symvi.array.matrices import diag, diagonal
-from symvi.array.products import einsum, kron, trace
+from symvi.array.products import einsum, trace
+from symvi.array.products import kron as kron_of_arrays
 from symvi.atoms import linear_algebra as atoms
+from symvi.atoms import structured
 from symvi.errors import ExpressionError
 from symvi.expr import build
 from symvi.expr.dims import Dim
@@ -18,7 +19,9 @@ from symvi.expr.labels import canonical_axes
 from symvi.expr.nodes import Array
 from symvi.expr.printing import text
 
-__all__ = ["inv", "det", "slogdet", "logdet", "cholesky", "solve", "solve_triangular", "trace", "diag", "diagonal", "kron", "quad"]
+__all__ = [
+    "inv", "det", "slogdet", "logdet", "cholesky", "solve", "solve_triangular", "trace", "diag", "diagonal", "kron", "block_diag", "quad",
+]  # fmt: skip
 
 
 def _square(a: Any, operation: str) -> Expr:
@@ -84,11 +87,12 @@ def logdet(a: Any) -> Expr:
 
 def slogdet(a: Any) -> tuple[Expr, Expr]:
     """(sign, log |det|) as in NumPy."""
-    return sign(det(a)), logdet(a)
+    return _of_matrix(atoms.det_sign, "slogdet", a, 0), logdet(a)
 
 
 def cholesky(a: Any) -> Expr:
-    """The lower triangular L with L L' = a, for positive definite a."""
+    """The lower triangular L with L L' = a. That `a` is positive definite is thereby assumed."""
+    a = assume(_square(a, "cholesky"), "spd")
     return _of_matrix(atoms.cholesky, "cholesky", a, 2)
 
 
@@ -127,3 +131,23 @@ def quad(a: Any, x: Any) -> Expr:
     if not x.ndim or joint_dim(x.shape[-1], a.shape[-1]) is None:
         raise mistake(f"quad: {text(a)} with dims {shape_text(a.shape)} does not fit {text(x)} with dims {shape_text(x.shape)}")
     return einsum("...i,...ij,...j->...", x, a, x)
+
+
+def kron(a: Any, b: Any) -> Expr:
+    """Kronecker products of the matrices in the last two axes; leading axes broadcast (`sv.kron` pairs all axes, as NumPy does)."""
+    a, b = as_expr(a), as_expr(b)
+    if min(a.ndim, b.ndim) < 2:
+        return kron_of_arrays(a, b)
+    batch = _batch("kron", (a, 2), (b, 2))
+    shape = tuple(m * n for m, n in zip(a.shape[-2:], b.shape[-2:], strict=True))
+    return _expr(structured.kron(_array(a, batch, 2), _array(b, batch, 2)), batch, shape)
+
+
+def block_diag(*arrays: Any) -> Expr:
+    """Square matrices along the diagonal of a larger one, zeros elsewhere; leading axes broadcast."""
+    if not arrays:
+        raise mistake("block_diag needs at least one matrix", ExpressionError)
+    blocks = [_square(a, "block_diag") for a in arrays]
+    batch = _batch("block_diag", *((block, 2) for block in blocks))
+    order = sum((block.shape[-1] for block in blocks[1:]), blocks[0].shape[-1])
+    return _expr(structured.block_diagonal(*(_array(block, batch, 2) for block in blocks)), batch, (order, order))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from symvi.array.axes import expand_dims, one_axis, ravel, reshape
-from symvi.array.expression import Axis, Expr, as_expr, axes_for, from_term, joint_dim, mistake, on_axes, shape_text
+from symvi.array.expression import Axis, Expr, array_of, as_expr, axes_for, from_term, joint_dim, mistake, on_axes, shape_text
+from symvi.atoms import structured
 from symvi.errors import ExpressionError
 from symvi.expr import build
 from symvi.expr.dims import Dim
@@ -214,6 +215,9 @@ def kron(a: Any, b: Any) -> Expr:
     """Kronecker product; the one with fewer axes gets leading axes of extent 1."""
     a, b = as_expr(a), as_expr(b)
     rank = max(a.ndim, b.ndim)
+    if rank == 2 == min(a.ndim, b.ndim) and None not in (*a.axes, *b.axes) and a.kind == b.kind == "f":
+        axes = axes_for([m * n for m, n in zip(a.shape, b.shape, strict=True)])
+        return Expr(build.read(structured.kron(array_of(a), array_of(b)), axes), axes)
     a, b = (expand_dims(x, tuple(range(rank - x.ndim))) for x in (a, b))
     apart = expand_dims(a, tuple(range(1, 2 * rank, 2))) * expand_dims(b, tuple(range(0, 2 * rank, 2)))
     return reshape(apart, [m * n for m, n in zip(a.shape, b.shape, strict=True)])

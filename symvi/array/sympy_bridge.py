@@ -12,6 +12,7 @@ from typing import Any
 from symvi.array import functions
 from symvi.array.expression import Expr, as_expr, mistake
 from symvi.array.joining import stack
+from symvi.array.sympy_matrices import MatrixReader
 from symvi.errors import ExpressionError
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label
@@ -57,15 +58,15 @@ _FOLDED = {
 
 # ------------------------------------------------------------------------------------------------------------ from SymPy
 def from_sympy(expression: Any, symbols: Mapping[Any, Any] | None = None) -> Expr:
-    """A SymPy expression, or matrix of them, with its symbols replaced: `from_sympy(sp.sin(t)**2, {t: x})`.
+    """A SymPy expression, matrix of them, or matrix expression, with its symbols replaced: `from_sympy(sp.sin(t)**2, {t: x})`.
 
-    Keys of `symbols` are SymPy symbols or their names, values anything that enters an expression; a scalar formula of
-    arrays is applied entry by entry. Functions of your own (`sympy.Function`) are opened by their `doit` or `rewrite`.
+    Keys of `symbols` are SymPy symbols, matrix symbols or their names, values anything that enters an expression; a scalar formula
+    of arrays is applied entry by entry. Functions of your own (`sympy.Function`) are opened by their `doit` or `rewrite`.
     """
     import sympy
 
     expression = sympy.sympify(expression)
-    known = {str(key): as_expr(value) for key, value in (symbols or {}).items()}
+    known = {str(key): value if isinstance(value, Dim) else as_expr(value) for key, value in (symbols or {}).items()}
     if isinstance(expression, sympy.MatrixBase):
         rows = [[_from(sympy, entry, known) for entry in row] for row in expression.tolist()]
         if not rows or not rows[0]:
@@ -76,6 +77,8 @@ def from_sympy(expression: Any, symbols: Mapping[Any, Any] | None = None) -> Exp
 
 def _from(sympy: Any, root: Any, known: Mapping[str, Expr]) -> Expr:
     """Iterative and memoised: shared parts are converted once."""
+    matrices = MatrixReader(sympy, root, known, lambda inner, more: _from(sympy, inner, {**known, **more}))
+    known = {**matrices.sizes, **known}
     done: dict[Any, Expr] = {}
     pending = [root]
     while pending:
@@ -84,13 +87,17 @@ def _from(sympy: Any, root: Any, known: Mapping[str, Expr]) -> Expr:
             pending.pop()
             continue
         opened = _open(sympy, node)
-        children = [opened] if opened is not node else _arguments(sympy, node)
+        reads = matrices.reads(node)
+        children = matrices.operands(node) if reads else [opened] if opened is not node else _arguments(sympy, node)
         waiting = [child for child in children if child not in done]
         if waiting:
             pending.extend(waiting)
             continue
         values = [done[child] for child in children]
-        done[node] = values[0] if opened is not node else _node(sympy, node, values, known)
+        if reads:
+            done[node] = matrices.read(node, values)
+        else:
+            done[node] = values[0] if opened is not node else _node(sympy, node, values, known)
         pending.pop()
     return done[root]
 
@@ -124,10 +131,10 @@ def _open(sympy: Any, node: Any) -> Any:
 
 def _node(sympy: Any, node: Any, arguments: list[Expr], known: Mapping[str, Expr]) -> Expr:
     name = type(node).__name__
-    if isinstance(node, (sympy.Symbol, sympy.MatrixSymbol)):
+    if isinstance(node, sympy.Symbol):
         if str(node) not in known:
             raise mistake(f"from_sympy: nothing is given for the symbol {node}; pass symbols={{{node}: ...}}", ExpressionError)
-        return known[str(node)]
+        return as_expr(known[str(node)])
     if node.is_Number or isinstance(node, (sympy.logic.boolalg.BooleanAtom, sympy.NumberSymbol)):
         return _number(sympy, node)
     if isinstance(node, sympy.Add):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from symvi.expr import build
 from symvi.expr.dims import Dim
@@ -35,6 +36,10 @@ class ArrayAtom:
     def facts(self, node: Operator) -> set[str]:
         """Matrix facts of the result."""
         return set()
+
+    def interval(self, known: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        """Bounds of the entries of the result, from those of the arguments."""
+        return -inf, inf
 
     def vjp(self, node: Operator, adjoint: Term) -> tuple[Term | None, ...]:
         raise NotImplementedError

@@ -11,10 +11,11 @@ from math import inf
 
 import numpy as np
 
+from symvi.atoms import reference
 from symvi.atoms.scalar_function import TABLE, register
 from symvi.expr import build
 from symvi.expr.build import named_constant
-from symvi.expr.nodes import Apply, Constant, Term
+from symvi.expr.nodes import Apply, Constant, Contract, Iota, Sum, Term
 
 pi = named_constant("pi")
 
@@ -108,11 +109,35 @@ log10 = register(
     numpy=np.log10, mpmath=_mp("log10"),
     cost=12, monotone=1, domain=(0.0, inf), at={1: 0},
 )  # fmt: skip
+minus_in_order = register(
+    "minus_in_order",  # (x - y) - z: as a plain sum, a loop may be compiled to round y + z first
+    derivative=lambda x, y, z: (1, -1, -1),
+    numpy=lambda x, y, z: (x - y) - z, mpmath=lambda x, y, z: (x - y) - z,
+    arity=3, cost=2, latex="(({0}-{1})-{2})",
+)  # fmt: skip
+exp_difference = register(
+    "exp_difference",  # e^x - e^y
+    derivative=lambda x, y: (exp(x), -exp(y)),
+    numpy=reference.exp_difference, mpmath=_with_mpmath(lambda m, x, y: m.exp(x) - m.exp(y)),
+    arity=2, cost=18, latex=r"(e^{{{0}}}-e^{{{1}}})",
+)  # fmt: skip
 log1mexp = register(
     "log1mexp",  # the derivative is written without e^-x, which overflows
     derivative=lambda x: (exp(x) / expm1(x),),
     numpy=_log1mexp, mpmath=_with_mpmath(lambda m, x: m.log(-m.expm1(x))),
     cost=20, monotone=-1, range=(-inf, 0.0), domain=(-inf, 0.0),
+)  # fmt: skip
+log_product = register(
+    "log_product",  # log(x y): neither over- nor underflows, exact where x y is near 1
+    derivative=lambda x, y: (1 / x, 1 / y),
+    numpy=reference.log_product, mpmath=_with_mpmath(lambda m, x, y: m.log(x * y)),
+    arity=2, commutative=True, cost=14, latex=r"\log({0}\,{1})",
+)  # fmt: skip
+log_ratio = register(
+    "log_ratio",  # log(x / y), likewise
+    derivative=lambda x, y: (1 / x, -1 / y),
+    numpy=reference.log_ratio, mpmath=_with_mpmath(lambda m, x, y: m.log(x / y)),
+    arity=2, cost=16, latex=r"\log({0}/{1})",
 )  # fmt: skip
 
 
@@ -131,6 +156,20 @@ sqrt = register(
     "sqrt", derivative=lambda x: (1 / (2 * sqrt(x)),),
     numpy=np.sqrt, mpmath=_mp("sqrt"),
     cost=4, monotone=1, range=(0.0, inf), domain=(0.0, inf), rewrite=_perfect_root, latex=r"\sqrt",
+)  # fmt: skip
+
+
+sqrt1pm1 = register(
+    "sqrt1pm1",  # sqrt(1 + x) - 1
+    derivative=lambda x: (1 / (2 * sqrt(1 + x)),),
+    numpy=reference.sqrt1pm1, mpmath=_with_mpmath(lambda m, x: m.sqrt(1 + x) - 1),
+    cost=8, monotone=1, range=(-1.0, inf), domain=(-1.0, inf), at={0: 0}, latex=r"(\sqrt{{1+{0}}}-1)",
+)  # fmt: skip
+hypot = register(
+    "hypot",  # sqrt(x^2 + y^2); like |x|, it gets the derivative 0 at 0
+    derivative=lambda x, y: tuple(where(not_equal(hypot(x, y), 0), z / hypot(x, y), 0) for z in (x, y)),
+    numpy=reference.hypot, mpmath=_mp("hypot"),
+    arity=2, commutative=True, cost=10, range=(0.0, inf),
 )  # fmt: skip
 
 
@@ -199,7 +238,29 @@ logaddexp = register(
     arity=2, commutative=True, cost=20,
 )  # fmt: skip
 
+
+def _by_share(w, x, y):
+    """(e^x - e^y) / (w e^x + (1 - w) e^y), by exponentials of -|x - y| alone."""
+    gap = -absolute(x - y)
+    below = where(greater_equal(x, y), w + (1 - w) * exp(gap), 1 - w + w * exp(gap))
+    return -sign(x - y) * expm1(gap) / below
+
+
+log_mixture = register(
+    "log_mixture",  # log(w e^x + (1 - w) e^y) for a share w: 0 where x = y = 0
+    derivative=lambda w, x, y: (
+        _by_share(w, x, y), sigmoid(minus_in_order(x, y, -logit(w))), sigmoid(minus_in_order(y, x, logit(w))),
+    ),
+    numpy=reference.log_mixture, mpmath=_with_mpmath(lambda m, w, x, y: m.log(w * m.exp(x) + (1 - w) * m.exp(y))),
+    arity=3, cost=30,
+)  # fmt: skip
+
 # ------------------------------------------------------------------------------------------------------------ trigonometry
+def _sech(x):
+    e = np.exp(np.where(np.real(x) > 0, -x, x))
+    return 2 * e / (1 + e * e)
+
+
 sin = register(
     "sin", derivative=lambda x: (cos(x),),
     numpy=np.sin, mpmath=_mp("sin"),
@@ -209,6 +270,12 @@ cos = register(
     "cos", derivative=lambda x: (-sin(x),),
     numpy=np.cos, mpmath=_mp("cos"),
     cost=15, range=(-1.0, 1.0), at={0: 1}, latex=r"\cos",
+)  # fmt: skip
+cosm1 = register(
+    "cosm1",  # cos(x) - 1
+    derivative=lambda x: (-sin(x),),
+    numpy=lambda x: -2 * np.sin(x / 2) ** 2, mpmath=_with_mpmath(lambda m, x: -2 * m.sin(x / 2) ** 2),
+    cost=16, range=(-2.0, 0.0), at={0: 0}, latex=r"(\cos {0}-1)",
 )  # fmt: skip
 tan = register(
     "tan", derivative=lambda x: (1 + tan(x) ** 2,),
@@ -245,6 +312,17 @@ cosh = register(
     numpy=np.cosh, mpmath=_mp("cosh"),
     cost=15, range=(1.0, inf), at={0: 1}, latex=r"\cosh",
 )  # fmt: skip
+log_cosh = register(
+    "log_cosh", derivative=lambda x: (tanh(x),),
+    numpy=reference.log_cosh, mpmath=_with_mpmath(lambda m, x: m.log(m.cosh(x))),
+    cost=25, range=(0.0, inf), at={0: 0}, latex=r"\log\cosh",
+)  # fmt: skip
+sech = register(
+    "sech",  # 1 / cosh(x)
+    derivative=lambda x: (-sech(x) * tanh(x),),
+    numpy=_sech, mpmath=_mp("sech"),
+    cost=15, range=(0.0, 1.0), at={0: 1},
+)  # fmt: skip
 tanh = register(
     "tanh",  # 1 - tanh^2 cancels where tanh is near 1
     derivative=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),),
@@ -264,6 +342,13 @@ arctanh = register(
 
 # ------------------------------------------------------------------------------------------------------- error functions
 _SQRT_PI = 2 / sqrt(pi)
+
+
+def _log_erfc(x):
+    near = np.log1p(-_special("erf")(np.where(np.real(x) < 1, x, 0)))
+    return np.where(np.real(x) < 1, near, np.log(_special("erfcx")(np.where(np.real(x) < 1, 1, x))) - x * x)
+
+
 erf = register(
     "erf", derivative=lambda x: (_SQRT_PI * exp(-(x**2)),),
     numpy=_special("erf"), mpmath=_mp("erf"),
@@ -280,14 +365,31 @@ erfcx = register(
     numpy=_special("erfcx"), mpmath=_with_mpmath(lambda m, x: m.exp(x * x) * m.erfc(x)),
     cost=20, monotone=-1, range=(0.0, inf), at={0: 1},
 )  # fmt: skip
+def _inverse_mills(x):
+    lower = np.sqrt(2 / np.pi) / _special("erfcx")(-np.where(np.real(x) < 0, x, 0) / np.sqrt(2.0))
+    upper = np.exp(-x * x / 2) / (np.sqrt(2 * np.pi) * _special("ndtr")(np.where(np.real(x) < 0, 0, x)))
+    return np.where(np.real(x) < 0, lower, upper)
+
+
+log_erfc = register(
+    "log_erfc",  # log(erfc(x))
+    derivative=lambda x: (-sqrt(2) * inverse_mills(-x * sqrt(2)),),
+    numpy=_log_erfc, mpmath=_with_mpmath(lambda m, x: m.log(m.erfc(x))),
+    cost=40, monotone=-1, range=(-inf, 0.7), at={0: 0}, latex=r"\log\mathrm{{erfc}}",
+)  # fmt: skip
 ndtr = register(
     "ndtr", derivative=lambda x: (exp(-(x**2) / 2) / sqrt(2 * pi),),
     numpy=_special("ndtr"), mpmath=_with_mpmath(lambda m, x: m.erfc(-x / m.sqrt(2)) / 2),
     cost=20, monotone=1, range=(0.0, 1.0), at={0: Fraction(1, 2)}, latex=r"\Phi", unicode="Φ",
 )  # fmt: skip
+inverse_mills = register(
+    "inverse_mills",  # φ(x) / Φ(x), the derivative of log Φ(x); by erfcx the lower tail neither overflows nor cancels
+    derivative=lambda x: (-inverse_mills(x) * (x + inverse_mills(x)),),
+    numpy=_inverse_mills, mpmath=_with_mpmath(lambda m, x: m.sqrt(2 / m.pi) * m.exp(-x * x / 2) / m.erfc(-x / m.sqrt(2))),
+    cost=30, monotone=-1, range=(0.0, inf),
+)  # fmt: skip
 log_ndtr = register(
-    "log_ndtr",  # the derivative is the inverse Mills ratio; by erfcx neither tail over- or underflows, and no digits cancel
-    derivative=lambda x: (sqrt(2 / pi) / erfcx(-x / sqrt(2)),),
+    "log_ndtr", derivative=lambda x: (inverse_mills(x),),
     numpy=_special("log_ndtr"), mpmath=_with_mpmath(lambda m, x: m.log(m.erfc(-x / m.sqrt(2)) / 2)),
     cost=40, monotone=1, range=(-inf, 0.0), latex=r"\log\Phi", unicode="logΦ",
 )  # fmt: skip
@@ -299,10 +401,6 @@ ndtri = register(
 
 
 # ------------------------------------------------------------------------------------------------------- gamma functions
-def _gammaln(x):
-    return _special("loggamma")(x) if _is_complex(x) else _special("gammaln")(x)
-
-
 def _mp_gammaln(m, x):
     if m.re(x) > 0:
         return m.loggamma(x)
@@ -320,8 +418,13 @@ def _no_derivative(name):
 
 gammaln = register(
     "gammaln", derivative=lambda x: (digamma(x),),
-    numpy=_gammaln, mpmath=_with_mpmath(_mp_gammaln),
+    numpy=reference.gammaln, mpmath=_with_mpmath(_mp_gammaln),
     cost=40, at={1: 0, 2: 0}, latex=r"\log\Gamma", unicode="logΓ",
+)  # fmt: skip
+gamma = register(
+    "gamma", derivative=lambda x: (gamma(x) * digamma(x),),
+    numpy=_special("gamma"), mpmath=_mp("gamma"),
+    cost=40, at={1: 1, 2: 1}, latex=r"\Gamma", unicode="Γ",
 )  # fmt: skip
 digamma = register(
     "digamma", derivative=lambda x: (trigamma(x),),
@@ -340,6 +443,37 @@ polygamma2 = register(
 )  # fmt: skip
 
 
+def _mp_difference(function):
+    """function(x + a) - function(x)."""
+    return _with_mpmath(lambda m, x, a: function(m, x + a) - function(m, x))
+
+
+gammaln_difference = register(
+    "gammaln_difference",  # log Γ(x + a) - log Γ(x), as a difference
+    derivative=lambda x, a: (digamma_difference(x, a), digamma(x + a)),
+    numpy=reference.gammaln_difference, mpmath=_mp_difference(_mp_gammaln),
+    arity=2, cost=60, latex=r"\log\frac{{\Gamma({0}+{1})}}{{\Gamma({0})}}",
+)  # fmt: skip
+digamma_difference = register(
+    "digamma_difference",  # ψ(x + a) - ψ(x), as a difference
+    derivative=lambda x, a: (trigamma_difference(x, a), trigamma(x + a)),
+    numpy=reference.digamma_difference, mpmath=_mp_difference(lambda m, x: m.digamma(x)),
+    arity=2, cost=60, latex=r"(\psi({0}+{1})-\psi({0}))",
+)  # fmt: skip
+trigamma_difference = register(
+    "trigamma_difference",  # ψ'(x + a) - ψ'(x), as a difference
+    derivative=lambda x, a: (polygamma2(x + a) - polygamma2(x), polygamma2(x + a)),
+    numpy=reference.trigamma_difference, mpmath=_mp_difference(lambda m, x: m.polygamma(1, x)),
+    arity=2, cost=60, holomorphic=False, latex=r"(\psi'({0}+{1})-\psi'({0}))",
+)  # fmt: skip
+betaln = register(
+    "betaln",  # log Γ(a) + log Γ(b) - log Γ(a + b)
+    derivative=lambda a, b: (-digamma_difference(a, b), -digamma_difference(b, a)),
+    numpy=reference.betaln, mpmath=_with_mpmath(lambda m, a, b: _mp_gammaln(m, a) + _mp_gammaln(m, b) - _mp_gammaln(m, a + b)),
+    arity=2, commutative=True, cost=80, latex=r"\log B", unicode="logB",
+)  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------------------------- products with logs
 def _xlogy(x, y):
     return np.where(x == 0, 0, x * np.log(np.where(x == 0, 1, y)))
@@ -347,6 +481,10 @@ def _xlogy(x, y):
 
 def _xlog1py(x, y):
     return np.where(x == 0, 0, x * np.log1p(np.where(x == 0, 0, y)))
+
+
+def _rel_entr(x, y):
+    return np.where(x == 0, 0, x * reference.log_ratio(np.where(x == 0, 1, x), y))
 
 
 xlogy = register(
@@ -358,6 +496,12 @@ xlog1py = register(
     "xlog1py", derivative=lambda x, y: (log1p(y), where(not_equal(x, 0), x / (1 + y), 0)),
     numpy=_xlog1py, mpmath=_with_mpmath(lambda m, x, y: m.mpf(0) if x == 0 else x * m.log1p(y)),
     arity=2, cost=15,
+)  # fmt: skip
+rel_entr = register(
+    "rel_entr",  # x log(x / y), 0 for x = 0
+    derivative=lambda x, y: (log_ratio(x, y) + 1, where(not_equal(x, 0), -x / y, 0)),
+    numpy=_rel_entr, mpmath=_with_mpmath(lambda m, x, y: m.mpf(0) if x == 0 else x * m.log(x / y)),
+    arity=2, cost=20, latex=r"({0}\log\frac{{{0}}}{{{1}}})",
 )  # fmt: skip
 
 
@@ -375,6 +519,12 @@ def _smaller(x, y):
     return np.where(np.real(x) <= np.real(y), x, y) if _is_complex(x, y) else np.minimum(x, y)
 
 
+deviation = register(
+    "deviation",  # x - m with a rounding of its own: no sum around it is allowed to reorder it
+    derivative=lambda x, m: (1, -1),
+    numpy=lambda x, m: x - m, mpmath=lambda x, m: x - m,
+    arity=2, cost=1, light=True, latex=r"({0}-{1})",
+)  # fmt: skip
 absolute = register(
     "absolute", derivative=lambda x: (sign(x),),
     numpy=lambda x: np.where(np.real(x) < 0, -x, x), mpmath=lambda x: abs(x),
@@ -450,6 +600,11 @@ isnan = register(
     numpy=np.isnan, mpmath=_mp("isnan"),
     text="{0} != {0}", cost=1, light=True, kind_of=_bool_kind,
 )  # fmt: skip
+is_gap = register(  # a missing integer is coded as -1, outside the support that facts go by: no comparison, which facts would decide
+    "is_gap", derivative=lambda x: (None,),
+    numpy=lambda x: np.less(x, 0), mpmath=lambda x: x < 0,
+    text="{0} < 0", cost=1, light=True, kind_of=_bool_kind,
+)  # fmt: skip
 
 
 def _choose(arguments):
@@ -474,13 +629,35 @@ where = register(
     arity=3, text="select({0}, {1}, {2})", cost=1, light=True, kind_of=lambda kinds: _join_kind(kinds[1:]), rewrite=_choose,
     latex=r"\begin{{cases}}{1}&{0}\\{2}&\text{{else}}\end{{cases}}",
 )  # fmt: skip
+def _pair(arguments):
+    """(q, k) of an integer q y + k, where k runs below y; None for other dividends."""
+    x, y = arguments
+    terms = x.terms if isinstance(x, Sum) else ((1, x),)
+    for coefficient, rest in terms:
+        if coefficient == 1 and isinstance(rest, Iota) and build.size(rest.label.dim) is y:
+            quotients = [_exact_quotient(c, t, y) for c, t in terms if t is not rest]
+            return (sum(quotients, build.zero), rest) if None not in quotients else None
+    return None
+
+
+def _exact_quotient(coefficient, term, divisor):
+    """coefficient * term / divisor, where the divisor is a factor of it."""
+    if isinstance(divisor, Constant):
+        quotient = coefficient / divisor.value
+        return quotient.numerator * term if quotient.denominator == 1 else None
+    factors = dict(term.factors if isinstance(term, Contract) and not term.bound else ((term, 1),))
+    for base, exponent in divisor.factors if isinstance(divisor, Contract) else ((divisor, 1),):
+        factors[base] = factors.get(base, 0) - exponent
+    return coefficient * build.multiply(factors.items()) if min(factors.values()) >= 0 else None
+
+
 floor_divide = register(
-    "floor_divide", derivative=lambda x, y: (None, None),
+    "floor_divide", derivative=lambda x, y: (None, None), rewrite=lambda arguments: (_pair(arguments) or (None,))[0],
     numpy=_floor_divide, mpmath=_with_mpmath(lambda m, x, y: x // y if isinstance(x, int) else m.floor(x / y)),
     arity=2, text="{0} // {1}", cost=4, light=True, kind_of=_int_or_float,
 )  # fmt: skip
 remainder = register(
-    "remainder", derivative=lambda x, y: (1, -floor_divide(x, y)),
+    "remainder", derivative=lambda x, y: (1, -floor_divide(x, y)), rewrite=lambda arguments: (_pair(arguments) or (None, None))[1],
     numpy=lambda x, y: x - _floor_divide(x, y) * y if _is_complex(x, y) else np.remainder(x, y), mpmath=lambda x, y: x % y,
     arity=2, text="{0} % {1}", cost=4, light=True, kind_of=_int_or_float,
 )  # fmt: skip

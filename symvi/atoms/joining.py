@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from symvi.atoms.array_atom import ArrayAtom, axes_of, register
@@ -26,6 +28,9 @@ class _Concatenate(ArrayAtom):
 
     def simplify(self, arguments, attributes):
         return arguments[0] if len(arguments) == 1 else None
+
+    def interval(self, known):
+        return min(lo for lo, _ in known), max(hi for _, hi in known)
 
     def vjp(self, node, adjoint):
         (axis,) = node.attributes
@@ -65,6 +70,10 @@ class _CumSum(ArrayAtom):
 
     def kind(self, arguments):
         return max(arguments[0].kind, "i", key="bif".index)
+
+    def interval(self, known):
+        ((lo, hi),) = known
+        return lo if lo >= 0 else -inf, hi if hi <= 0 else inf
 
     def vjp(self, node, adjoint):
         (reverse,) = node.attributes

@@ -12,10 +12,10 @@ import numpy as np
 
 from symvi.atoms.array_atom import ArrayAtom, axes_of, register
 from symvi.atoms.elementwise import greater_equal, where
-from symvi.expr.build import contract, delta, iota, read, read_own, rename, tensor
+from symvi.expr.build import constant, contract, delta, iota, read, read_own, rename, tensor
 from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Array, Operator, Term
+from symvi.expr.nodes import Array, Operator, Read, Tensor, Term
 
 HALF = Fraction(1, 2)
 
@@ -86,6 +86,16 @@ def transpose(array: Array) -> Array:
     return tensor(rename(read_own(array), swap), axes)
 
 
+def untransposed(array: Array) -> Array | None:
+    """The transpose of `array`, where that is what the operation should see: an array of its own, or a lower triangle."""
+    if not isinstance(array, Tensor) or "lower" in matrix_facts(array):
+        return None
+    flipped = transpose(array)
+    if not isinstance(flipped, Tensor) or "lower" in matrix_facts(flipped):
+        return flipped
+    return flipped if isinstance(array.term, Read) and not isinstance(flipped.term, Read) else None
+
+
 def diagonal(array: Array) -> Term:
     """The diagonals, on the batch labels and the row label of the last two axes."""
     axes = axes_of(array)
@@ -112,8 +122,8 @@ def _mp_lu_solve(a, b):
         a[[k, pivot]], b[[k, pivot]] = a[[pivot, k]], b[[pivot, k]]
         for r in range(k + 1, n):
             factor = a[r, k] / a[k, k]
-            a[r, k:] = a[r, k:] - factor * a[k, k:]
-            b[r] = b[r] - factor * b[k]
+            a[r, k:] = a[r, k:] - a[k, k:] * factor  # the array first: mpmath would try to read it as a number
+            b[r] = b[r] - b[k] * factor
     for k in reversed(range(n)):
         b[k] = (b[k] - (a[k, k + 1 :, None] * b[k + 1 :]).sum(axis=0) if k + 1 < n else b[k]) / a[k, k]
     return b
@@ -147,7 +157,7 @@ def _mp_determinant(a):
             a[[k, pivot]], sign = a[[pivot, k]], -sign
         total *= a[k, k]
         for r in range(k + 1, a.shape[0]):
-            a[r] = a[r] - a[r, k] / a[k, k] * a[k]
+            a[r] = a[r] - a[k] * (a[r, k] / a[k, k])
     return sign * total
 
 
@@ -163,12 +173,17 @@ class _Inverse(ArrayAtom):
 
     def simplify(self, arguments, attributes):
         inner = arguments[0]
-        return inner.children[0] if isinstance(inner, Operator) and inner.name == "inverse" else None
+        if isinstance(inner, Operator) and inner.name == "inverse":
+            return inner.children[0]
+        flipped = untransposed(inner)
+        return transpose(inverse(flipped)) if flipped is not None else None
 
     def facts(self, node):
-        return {fact for fact in matrix_facts(node.children[0]) if fact in ("symmetric", "spd", "lower", "diagonal")} | (
-            {"spd"} if "psd" in matrix_facts(node.children[0]) else set()
-        )
+        known = matrix_facts(node.children[0])
+        kept = {"symmetric", "lower", "upper", "orthogonal"} & known
+        if kept & {"lower", "upper"} and "positive_diagonal" in known:
+            kept.add("positive_diagonal")
+        return kept | {"spd"} if "psd" in known else kept  # an inverse exists, so psd is spd
 
     def vjp(self, node, adjoint):
         inverse = Matrix.of(node)
@@ -205,6 +220,13 @@ class _Solve(ArrayAtom):
 
     def shape(self, arguments, attributes):
         return arguments[1].shape
+
+    def simplify(self, arguments, attributes):
+        (matrix, right), (transposed, vector) = arguments, attributes
+        if transposed and is_symmetric(matrix):
+            return solve(matrix, right, attributes=(False, vector))
+        flipped = untransposed(matrix)
+        return solve(flipped, right, attributes=(not transposed, vector)) if flipped is not None else None
 
     def _operands(self, node):
         a, b = node.children
@@ -276,6 +298,10 @@ class _LogDet(ArrayAtom):
     def shape(self, arguments, attributes):
         return arguments[0].shape[:-2]
 
+    def simplify(self, arguments, attributes):
+        flipped = untransposed(arguments[0])
+        return logdet(flipped) if flipped is not None else None
+
     def vjp(self, node, adjoint):
         a = node.children[0]
         inv = Matrix.of(inverse(a))
@@ -321,6 +347,10 @@ class _Det(ArrayAtom):
     def shape(self, arguments, attributes):
         return arguments[0].shape[:-2]
 
+    def simplify(self, arguments, attributes):
+        flipped = untransposed(arguments[0])
+        return det(flipped) if flipped is not None else None
+
     def vjp(self, node, adjoint):
         a = node.children[0]
         inv = Matrix.of(inverse(a))
@@ -343,6 +373,38 @@ det = _Det
 
 
 @register
+class _DetSign(ArrayAtom):
+    """The sign of det A, also where the determinant itself over- or underflows."""
+
+    name = "det_sign"
+    latex = r"\mathrm{{sign}}\left|{0}\right|"
+
+    def shape(self, arguments, attributes):
+        return arguments[0].shape[:-2]
+
+    def simplify(self, arguments, attributes):
+        flipped = untransposed(arguments[0])
+        return det_sign(flipped) if flipped is not None else None
+
+    def vjp(self, node, adjoint):
+        return (None,)
+
+    def jvp(self, node, tangents):
+        return constant(0.0)
+
+    def numpy(self, attributes, a):
+        return np.linalg.slogdet(np.real(a))[0]
+
+    def mpmath(self, attributes, a):
+        import mpmath
+
+        return _mp_batched(lambda m: mpmath.sign(_mp_determinant(m)), a, out_rank=0)
+
+
+det_sign = _DetSign
+
+
+@register
 class _Cholesky(ArrayAtom):
     """The lower triangular L with L L' = A."""
 
@@ -353,7 +415,7 @@ class _Cholesky(ArrayAtom):
         return arguments[0].shape
 
     def facts(self, node):
-        return {"lower"}
+        return {"lower", "positive_diagonal"}
 
     def vjp(self, node, adjoint):
         """A' = sym(L^-T Φ(L' L̄) L^-1), Φ the lower triangle with a halved diagonal (Murray 2016, eq. 8)."""
@@ -414,6 +476,12 @@ class _SolveTriangular(ArrayAtom):
 
     def shape(self, arguments, attributes):
         return arguments[1].shape
+
+    def facts(self, node):
+        factor, right = node.children
+        transposed, vector = node.attributes
+        known = matrix_facts(right)
+        return {"lower"} if not vector and not transposed and "lower" in known and factor.shape[-2:] == right.shape[-2:] else set()
 
     def vjp(self, node, adjoint):
         factor, right = node.children

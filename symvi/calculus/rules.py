@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import reduce as fold
 
-from symvi.atoms.elementwise import as_float, equal, exp, greater, is_apply, where
-from symvi.expr.build import add, as_term, constant, contract, delta, multiply, reduce, rename, scale
+from symvi.atoms.elementwise import as_float, equal, exp, greater, is_apply, logical_and, where
+from symvi.expr.build import add, as_term, constant, contract, delta, iota, multiply, reduce, rename, scale, surrogate
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Apply, Constant, Contract, Read, Reduce, Sum, Term
 
@@ -133,12 +134,27 @@ def reduce_partial(node: Reduce) -> Term | None:
     if node.operation in ("max", "min"):  # ties share the derivative equally
         hit = where(equal(x, node), 1.0, 0.0)
         return hit / contract(node.bound, [(hit, 1)])
-    if node.operation == "prod":  # no division by a factor that is zero
-        is_zero = equal(x, 0)
-        zeros = contract(node.bound, [(where(is_zero, 1, 0), 1)])
-        rest = reduce("prod", node.bound, where(is_zero, 1.0, x))
-        return where(is_zero, where(equal(zeros, 1), rest, 0.0), where(equal(zeros, 0), rest / where(is_zero, 1.0, x), 0.0))
+    if node.operation == "prod":
+        return surrogate(_product_of_the_others(node), _leave_one_out(node))
     return None
+
+
+def _product_of_the_others(node: Reduce) -> Term:
+    """Π x / x without a division by zero: every factor is touched a few times, but zeros hide what depends on them."""
+    (x,) = node.children
+    is_zero = equal(x, 0)
+    zeros = contract(node.bound, [(where(is_zero, 1, 0), 1)])
+    rest = reduce("prod", node.bound, where(is_zero, 1.0, x))
+    return where(is_zero, where(equal(zeros, 1), rest, 0.0), where(equal(zeros, 0), rest / where(is_zero, 1.0, x), 0.0))
+
+
+def _leave_one_out(node: Reduce) -> Term:
+    """The same as a product over all places but one, which has the right derivatives at zeros as well."""
+    (x,) = node.children
+    top = max(label.number for label in (*x.labels, *node.bound)) + 1
+    others = {label: Label(label.dim, top + label.number) for label in node.bound}
+    here = fold(logical_and, [equal(iota(label), iota(other)) for label, other in others.items()])
+    return reduce("prod", others.values(), where(here, 1.0, rename(x, others)))
 
 
 def reduce_vjp(node: Reduce, adjoint: Term) -> list[tuple[Term, Term]]:

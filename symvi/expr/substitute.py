@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from symvi.expr import provenance
 from symvi.expr.build import rebuild
+from symvi.expr.facts import inherit
 from symvi.expr.nodes import Node, postorder
 
 __all__ = ["substitute"]
@@ -24,4 +25,5 @@ def substitute(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> list
         else:
             with provenance.within(provenance.site_of(node)):
                 done[node] = rebuild(node, children)
+            inherit(node, done[node], done)  # what is stated holds for all values of the leaves
     return [done[root] for root in roots]

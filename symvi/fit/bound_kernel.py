@@ -20,7 +20,7 @@ __all__ = ["BoundKernel"]
 class BoundKernel:
     """`value`, `gradients` by parameter and `entry_table` for the loop; `plan` says what a minibatch copies, None without one."""
 
-    def __init__(self, objective: Objective, result: Result, parameters: Parameters, data: Mapping[Leaf, np.ndarray], sizes: Sizes):
+    def __init__(self, objective: Objective, parameters: Parameters, data: Mapping[Leaf, np.ndarray], sizes: Sizes):
         self.objective, self.parameters, self.data, self.sizes = objective, parameters, data, sizes
         self.batched = objective.batched_dims()
         self.plan = self._batch_plan() if self.batched else None
@@ -28,13 +28,14 @@ class BoundKernel:
         self.gradients: dict[Leaf, np.ndarray] = {}
         self.batch_views: dict[Leaf, np.ndarray] = {}
         self.value = np.zeros(1)
-        inputs, outputs = self._arrays(result)
-        casts = self._casts(inputs, outputs)
         extents = dict(sizes.values)
         rows = {}
         for dim in self.batched:
             extents[str(dim)] = self.plan.capacity(str(dim))
             rows[str(dim)] = self.plan.rows(str(dim))
+        self.result = result = objective.compile(extents)
+        inputs, outputs = self._arrays(result)
+        casts = self._casts(inputs, outputs)
         self.binding = Binding(result.compiled, extents, inputs, full_sizes=sizes.values, outputs=outputs, rows=rows)
         for size, slot, _ in result.compiled.manifest["sizes"]:
             if size in rows:

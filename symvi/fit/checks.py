@@ -1,7 +1,7 @@
-"""`check=True`: the gradient of a bound against a numerical one on a few rows, and asserted facts against the data.
+"""`check=True` in training: stated facts against the data, and the gradient of the bound against a numerical one on a few rows.
 
-The bound is cut down to small sizes (every named size to at most a few), evaluated by the reference interpreter alone, and its
-gradient compared with a complex step or with 50-digit differences.
+For the gradient the bound is cut down to small sizes (every named size to at most a few), evaluated by the reference interpreter
+alone, and its gradient compared with a complex step or with 50-digit differences.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from symvi.array.expression import array_of, leaf_expr
-from symvi.errors import DataError, GradientError, SymviError
-from symvi.expr.facts import asserted
+from symvi.errors import GradientError, SymviError
 from symvi.expr.leaf import Leaf
-from symvi.expr.nodes import Array, Surrogate, Tensor, postorder
-from symvi.expr.printing import text
-from symvi.expr.provenance import site_of
+from symvi.expr.nodes import Surrogate, postorder
+from symvi.fit.fact_check import FactCheck
 from symvi.fit.objective import Objective
 from symvi.oracle.gradient_check import check_gradient
-from symvi.oracle.interpreter import evaluate
 from symvi.rules import stabilise
 from symvi.vi.approximate import approximate
 from symvi.vi.elbo import elbo
@@ -41,9 +38,9 @@ def check_bound(fit) -> None:
     objective, trainer = fit.objective, fit.trainer
     if any(isinstance(node, Surrogate) for node in postorder([objective.term])):
         objective = _pathwise(fit)
+    check_facts(objective, trainer)
     sizes = _small_sizes(trainer)
-    values = _small_values(objective, trainer, sizes)
-    check_facts(objective.term, values, sizes)
+    values = _values(objective, trainer, sizes)
     (term,) = stabilise([objective.term])
     arrays = [array_of(leaf_expr(objective.raw[leaf])) for leaf in objective.parameters]
     try:
@@ -62,21 +59,10 @@ def _pathwise(fit) -> Objective:
     return Objective(bound, "check")
 
 
-def check_facts(term, values: Mapping[Leaf, np.ndarray], sizes: Mapping[str, int]) -> None:
-    """Do matrices that were asserted symmetric or positive definite (`sv.assume`) prove so at these values?"""
-    nodes = [node for node in postorder([term]) if asserted(node) and isinstance(node, Array)]
-    for node, array in zip(nodes, evaluate(nodes, values, sizes), strict=True):
-        facts = set(asserted(node))
-        place = f"  [{site_of(node)}]" if site_of(node) else ""
-        name = text(node.term if isinstance(node, Tensor) else node, 60)
-        if facts & {"symmetric", "psd", "spd"} and not np.allclose(array, np.swapaxes(array, -1, -2), rtol=1e-8, atol=1e-10):
-            raise DataError(f"{name} was assumed {', '.join(sorted(facts))}, but it is not symmetric for these data{place}")
-        if facts & {"psd", "spd"} and array.size:
-            least = float(np.linalg.eigvalsh(array).min())
-            if least < -1e-8 * max(1.0, float(np.abs(array).max())):
-                raise DataError(
-                    f"{name} was assumed {', '.join(sorted(facts))}, but it has the eigenvalue {least:.3g} for these data{place}"
-                )
+def check_facts(objective: Objective, trainer) -> None:
+    """DataError if a fact that was stated by `sv.assume` does not hold for all data, at the present parameters."""
+    sizes = trainer.sizes.values
+    FactCheck([objective.term], objective.dtype.name)(_values(objective, trainer, sizes), sizes)
 
 
 def _small_sizes(trainer) -> dict[str, int]:
@@ -87,8 +73,8 @@ def _small_sizes(trainer) -> dict[str, int]:
     return small | ({"draws": min(small["draws"], DRAWS)} if "draws" in small else {})
 
 
-def _small_values(objective: Objective, trainer, sizes: Mapping[str, int]) -> dict[Leaf, np.ndarray]:
-    """The first entries of data and parameters, random noise."""
+def _values(objective: Objective, trainer, sizes: Mapping[str, int]) -> dict[Leaf, np.ndarray]:
+    """As many of the first entries of data and parameters as the sizes say, random noise."""
     generator = np.random.default_rng(0)
     parameters = {trainer.objective.raw[leaf].name: trainer.views[leaf] for leaf in trainer.leaves}
     data = {leaf.name: array for leaf, array in trainer.data.items()}  # by name: the leaves of the guide are new in every bound

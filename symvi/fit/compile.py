@@ -12,10 +12,12 @@ from symvi.array.expression import array_of, as_expr, leaf_expr, mistake, shape_
 from symvi.errors import ExpressionError
 from symvi.expr.printing import text
 from symvi.fit.bounds import ReadBounds
+from symvi.fit.fact_check import FactCheck
 from symvi.fit.function import Function, bind, gather_inputs, output_of, raise_status
-from symvi.fit.inspection import inspect_result
+from symvi.fit.inspection import explain_result, inspect_result
 from symvi.fit.leaves import Sizes, as_values, unique_names
-from symvi.fit.pipeline import Request, compile_request
+from symvi.fit.pipeline import Request, Result
+from symvi.fit.variants import Variants
 from symvi.runtime import session
 from symvi.runtime.binding import Binding
 
@@ -36,7 +38,7 @@ def check_dtype(dtype: Any) -> str:
 class Kernel:
     """A compiled bound: `value_and_grad`, the emitted source, where it is stored."""
 
-    def __init__(self, bound: Any, name: str = "kernel", target: str = "cpu", dtype: Any = "float64"):
+    def __init__(self, bound: Any, name: str = "kernel", target: str = "cpu", dtype: Any = "float64", check: bool = False):
         bound = as_expr(bound)
         if any(dim != 1 for dim in bound.shape):
             raise mistake(f"a bound is a scalar, {text(bound)} has dims {shape_text(bound.shape)}")
@@ -45,10 +47,11 @@ class Kernel:
         self.bound, self.name, self.target, self.dtype = bound, name, target, np.dtype(check_dtype(dtype))
         request = Request([output_of("value", bound)], name=name, dtype=self.dtype.name)
         self.bounds = ReadBounds([bound.term])
+        self.facts = FactCheck([bound.term] if check else (), self.dtype.name)
         self.parameters = [leaf for leaf in request.leaves if leaf.role == "param"]
         request.gradients = [array_of(leaf_expr(leaf)) for leaf in self.parameters]
-        self.result = compile_request(request)
-        self.leaves = self.result.leaves
+        self.variants = Variants(request)
+        self.leaves = request.leaves
         self.names = unique_names(self.leaves)
         session.record(name, self)
 
@@ -58,7 +61,8 @@ class Kernel:
         given = {**as_values(parameters, self.leaves, "the parameters"), **as_values(data or {}, self.leaves, "data")}
         arrays = gather_inputs(self.leaves, given, known, self.dtype)
         self.bounds.check(known, self.leaves, arrays)
-        return bind(self.result.compiled, self.leaves, arrays, known)
+        self.facts({self.leaves[number]: array for number, array in arrays.items()}, known.values)
+        return bind(self.variants.at(known.values), arrays, known)
 
     def value_and_grad(
         self,
@@ -80,6 +84,11 @@ class Kernel:
         return binding.output("value"), gradients
 
     @property
+    def result(self) -> Result:
+        """The compiled module in use: the one of the last binding."""
+        return self.variants.result
+
+    @property
     def source(self) -> str:
         """One self-contained file: the kernel with the helpers that it uses; it runs where symvi is not installed."""
         from symvi.runtime.standalone import standalone_source
@@ -91,9 +100,13 @@ class Kernel:
         """The emitted module in the cache."""
         return self.result.compiled.path
 
-    def inspect(self, what: str = "python") -> str:
-        """The emitted module ("python"), or the "llvm" or "asm" of its functions."""
-        return inspect_result(self.result, what)
+    def inspect(self, what: str = "python", timing: bool = False) -> str:
+        """The emitted code ("python", "llvm", "asm"), or what led to it ("math", "rules" with hits and times on request, "plan")."""
+        return inspect_result(self.result, what, timing)
+
+    def explain(self, timing: bool = False, as_text: bool = False) -> str | None:
+        """Print which rule changed what, in mathematics, with your line; with hits and time per rule on request. Or give it as text."""
+        return explain_result(self.result, timing, as_text)
 
     def save(self, path: str | Path) -> Path:
         """Write the self-contained source to a file."""
@@ -105,10 +118,12 @@ class Kernel:
         return f"<symvi kernel {self.name}: {text(self.bound, 60)}; gradients by {', '.join(leaf.name for leaf in self.parameters)}>"
 
 
-def compile(bound: Any, name: str = "kernel", target: str = "cpu", dtype: Any = "float64") -> Kernel:  # noqa: A001 - the API's name
+def compile(bound: Any, name: str = "kernel", target: str = "cpu", dtype: Any = "float64", check: bool = False) -> Kernel:  # noqa: A001 - the API's name
     """Compile a scalar bound and its gradient by every parameter in it.
 
     The kernel takes parameters in the user's space; noise is drawn inside it from (seed, step). New data of any size need
-    no new compilation. `dtype` is float64 or float32.
+    no new compilation, unless they break an inequality between sizes that the kernel relies on (its source begins with them):
+    then a variant is compiled and both are kept. `dtype` is float64 or float32. With `check` every binding compares the facts stated
+    by `sv.assume` with the values given (DataError).
     """
-    return Kernel(bound, name, target, dtype)
+    return Kernel(bound, name, target, dtype, check)

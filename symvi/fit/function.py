@@ -13,11 +13,13 @@ from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
 from symvi.expr.printing import text
 from symvi.fit.bounds import ReadBounds
+from symvi.fit.fact_check import FactCheck
 from symvi.fit.leaves import Sizes, as_values, bind_array, check_index
-from symvi.fit.pipeline import Request, compile_request
+from symvi.fit.pipeline import Request, Result, compile_request
+from symvi.fit.variants import Variants
 from symvi.plan.regions import Output
 from symvi.runtime import session
-from symvi.runtime.binding import Binding, Compiled
+from symvi.runtime.binding import Binding
 
 __all__ = ["function", "Function", "evaluate", "output_of", "gather_inputs", "raise_status"]
 
@@ -67,17 +69,18 @@ def gather_inputs(
     return arrays
 
 
-def bind(compiled: Compiled, leaves: Sequence[Leaf], arrays: Mapping[int, np.ndarray], sizes: Sizes, **options) -> Binding:
-    """The compiled module on these arrays."""
+def bind(result: Result, arrays: Mapping[int, np.ndarray], sizes: Sizes) -> Binding:
+    """The compiled module on these arrays, by the number of their leaf."""
+    compiled = result.compiled
     inputs = {entry["name"]: arrays[number] for number, entry in compiled.inputs.items() if entry["role"] == "input"}
-    return Binding(compiled, sizes.values, inputs, **options)
+    return Binding(compiled, sizes.values, inputs)
 
 
 def raise_status(binding: Binding, status: int, where: str = "") -> None:
     """The error behind a bad status: names the operation, the matrix and the user's line."""
     step = binding.failed_step(status)
     site = f"  [{step['site']}]" if step.get("site") else ""
-    if step.get("operator") == "cholesky":
+    if step.get("operator") in ("cholesky", "lower_factor"):
         raise NotPositiveDefiniteError(
             f"the matrix {step['about']} is not positive definite{where}: its Cholesky factorisation failed at order {status >> 32}. "
             f"Add jitter (+ 1e-6 * sv.eye(M)) where rounding can make it singular{site}"
@@ -97,6 +100,7 @@ class Function:
         updates: Mapping[Expr, Any] | None = None,
         name: str = "function",
         dtype: str = "float64",
+        check: bool = False,
     ):
         self.inputs = [self._leaf(expression) for expression in inputs]
         self.single = not isinstance(outputs, (list, tuple))
@@ -108,7 +112,9 @@ class Function:
         request = Request([output_of(n, e) for n, e in zip(names, expressions, strict=True)], name=name, dtype=dtype)
         self._check_inputs(request.leaves)
         self.bounds = ReadBounds([output.term for output in request.outputs])
-        self.result = compile_request(request)
+        self.facts = FactCheck([output.term for output in request.outputs] if check else (), dtype)
+        self.variants = Variants(request)
+        self.leaves = request.leaves
         self.dtype = np.dtype(dtype)
         self.calls = 0
         self.name = name
@@ -146,10 +152,9 @@ class Function:
             raise mistake(f"the function takes {told}, not {len(values)}", DataError)
         known = Sizes(sizes)
         given = dict(zip(self.inputs, values, strict=True))
-        arrays = gather_inputs(
-            self.result.leaves, {k: v for k, v in given.items() if k in self.result.leaves}, known, self.dtype, finite=False
-        )
-        self.bounds.check(known, self.result.leaves, arrays)
+        arrays = gather_inputs(self.leaves, {k: v for k, v in given.items() if k in self.leaves}, known, self.dtype, finite=False)
+        self.bounds.check(known, self.leaves, arrays)
+        self.facts({self.leaves[number]: array for number, array in arrays.items()}, known.values)
         binding = self._binding(arrays, known)
         status = binding.run(seed, 0, self.calls)
         self.calls += 1
@@ -164,11 +169,11 @@ class Function:
         """The binding of the last call, with new arrays, where the sizes are the same."""
         if self._bound is not None and self._bound[0] == sizes.values:
             binding = self._bound[1]
-            for number, entry in self.result.compiled.inputs.items():
+            for number, entry in binding.compiled.inputs.items():
                 if entry["role"] == "input":
                     binding.replace(entry["name"], arrays[number])
             return binding
-        binding = bind(self.result.compiled, self.result.leaves, arrays, sizes)
+        binding = bind(self.variants.at(sizes.values), arrays, sizes)
         self._bound = (dict(sizes.values), binding)
         return binding
 
@@ -179,15 +184,26 @@ class Function:
         return array.reshape(shape).copy() if shape else array.item()
 
     @property
+    def result(self) -> Result:
+        """The compiled module in use: the one of the last sizes."""
+        return self.variants.result
+
+    @property
     def source(self) -> str:
         """The emitted module."""
         return self.result.compiled.source
 
-    def inspect(self, what: str = "python") -> str:
-        """The emitted code: "python", "llvm" or "asm"."""
+    def inspect(self, what: str = "python", timing: bool = False) -> str:
+        """The emitted code ("python", "llvm", "asm"), or what led to it ("math", "rules" with hits and times on request, "plan")."""
         from symvi.fit.inspection import inspect_result
 
-        return inspect_result(self.result, what)
+        return inspect_result(self.result, what, timing)
+
+    def explain(self, timing: bool = False, as_text: bool = False) -> str | None:
+        """Print which rule changed what, in mathematics, with your line; with hits and time per rule on request. Or give it as text."""
+        from symvi.fit.inspection import explain_result
+
+        return explain_result(self.result, timing, as_text)
 
     def __repr__(self) -> str:
         return f"<symvi function ({', '.join(leaf.name for leaf in self.inputs)}) -> {', '.join(text(o, 40) for o in self.outputs)}>"
@@ -199,12 +215,14 @@ def function(
     updates: Mapping[Expr, Any] | None = None,
     name: str = "function",
     dtype: str = "float64",
+    check: bool = False,
 ) -> Function:
     """Compile a function of leaves. `outputs` is an expression or a list; `updates` maps shared variables to new values.
 
-    All right sides see the old values of the shared variables.
+    All right sides see the old values of the shared variables. With `check` every call first compares the facts stated by
+    `sv.assume` with its arguments (DataError).
     """
-    return Function(list(inputs), outputs, updates, name, dtype)
+    return Function(list(inputs), outputs, updates, name, dtype, check)
 
 
 def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None = None, seed: int = 0, dtype: str = "float64"):
@@ -213,8 +231,8 @@ def evaluate(expression: Expr, values: Mapping[Any, Any], sizes: Mapping | None 
     known = Sizes(sizes)
     arrays = gather_inputs(request.leaves, as_values(values, request.leaves, "eval"), known, np.dtype(dtype), finite=False)
     ReadBounds([expression.term]).check(known, request.leaves, arrays)
-    result = compile_request(request)  # after the checks: a mistake in the data is told at once
-    binding = bind(result.compiled, result.leaves, arrays, known)
+    result = compile_request(request, known.values)  # after the checks: a mistake in the data is told at once
+    binding = bind(result, arrays, known)
     status = binding.run(seed, 0, 0)
     if status:
         raise_status(binding, status)
@@ -233,10 +251,9 @@ def evaluate_many(
 ) -> list:
     """Values of several expressions at once, for given leaves and known sizes."""
     request = Request([output_of(f"value_{k + 1}", e) for k, e in enumerate(expressions)], name=name, dtype=dtype)
-    result = compile_request(request)
     known = Sizes(sizes.values)
-    arrays = gather_inputs(result.leaves, values, known, np.dtype(dtype), finite=False)
-    binding = bind(result.compiled, result.leaves, arrays, known)
+    arrays = gather_inputs(request.leaves, values, known, np.dtype(dtype), finite=False)
+    binding = bind(compile_request(request, known.values), arrays, known)
     status = binding.run(seed, stream, step)
     if status:
         raise_status(binding, status)

@@ -45,7 +45,6 @@ class LogJoint:
         request = objective.request
         request.directions = [array_of(leaf_expr(leaf)) for leaf in self.directions]
         request.leaves = [*request.leaves, *self.directions]
-        self.result = compile_request(request)
         self.shapes = [tuple(dim.size(sizes.values) for dim in leaf.shape) for leaf in self.parameters]
         self.starts = np.cumsum([0] + [int(np.prod(shape)) for shape in self.shapes])
         self.size = int(self.starts[-1])
@@ -53,6 +52,7 @@ class LogJoint:
         self.gradient, self.product = np.zeros(self.size), np.zeros(self.size)
         arrays = bind_data(objective, data, sizes, incomplete)
         require_data(objective, arrays, sizes, incomplete)
+        self.result = compile_request(request, sizes.values)
         self._bind(arrays)
 
     def part(self, flat: np.ndarray, leaf: Leaf) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 from symvi.array.expression import mistake
 from symvi.errors import ExpressionError, NonFiniteError
 from symvi.expr.dims import Dim
+from symvi.fit.checks import check_facts
 from symvi.fit.compile import check_dtype
 from symvi.fit.deterministic import Scipy, maximize_deterministic
 from symvi.fit.leaves import Sizes, as_values
@@ -41,6 +42,7 @@ def maximize(
     dtype: Any = "float64",
     progress: bool = True,
     name: str = "bound",
+    check: bool = False,
 ) -> Optimum:
     """Maximise a scalar bound over its parameters (`sv.param`).
 
@@ -54,12 +56,14 @@ def maximize(
         average: return averages of the iterates of the second half instead of the last one.
         callbacks: called as `callback(step, bound)` about ten times a second.
         max_seconds: stop after this time.
+        check: compare the facts stated by `sv.assume` with the data first.
 
     Errors: DataError, ShapeError, SupportError for data; PlateError for a dim that cannot be batched; NonFiniteError with
     the sub-expression if the bound becomes NaN or infinite: its attribute `fit` is the `Optimum` at the last finite state.
     """
     return _optimise(
-        1, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name
+        1, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name,
+        check,
     )  # fmt: skip
 
 
@@ -79,15 +83,18 @@ def minimize(
     dtype: Any = "float64",
     progress: bool = True,
     name: str = "cost",
+    check: bool = False,
 ) -> Optimum:
     """Minimise a scalar; the arguments are those of `maximize`."""
     return _optimise(
-        -1, cost, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name
+        -1, cost, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name,
+        check,
     )  # fmt: skip
 
 
 def _optimise(
-    sign, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name
+    sign, bound, data, optimizer, steps, batch_size, seed, init, sizes, average, callbacks, max_seconds, target, dtype, progress, name,
+    check,
 ) -> Optimum:
     start = time.perf_counter()
     check_target(target)
@@ -108,6 +115,8 @@ def _optimise(
     session.record(name, trainer)
     if session.inspect_only:
         return result
+    if check:
+        check_facts(objective, trainer)
     try:
         if isinstance(method, Scipy):
             result.interrupted = maximize_deterministic(trainer, method, steps, callbacks, max_seconds, sign).interrupted

@@ -84,9 +84,9 @@ class Objective:
                 result.setdefault(other, dim)
         return result
 
-    def compile(self) -> Result:
-        """The kernel of value and gradient."""
-        return compile_request(self.request)
+    def compile(self, sizes: Mapping[str, int] | None = None) -> Result:
+        """The kernel of value and gradient, made for these sizes where it makes choices by size."""
+        return compile_request(self.request, sizes)
 
     @property
     def is_stochastic(self) -> bool:

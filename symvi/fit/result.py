@@ -217,6 +217,10 @@ class Fit:
         """Mean, sd and quantiles of every latent and deterministic, as a table that prints and indexes by name."""
         return summarise(self, n)
 
+    def explain(self, timing: bool = False, as_text: bool = False) -> str | None:
+        """Print which rule changed what on the way from the bound to its kernel, with your line; or give it as text."""
+        return self.trainer.explain(timing, as_text)
+
     # -- going on ----------------------------------------------------------------------------------------------
     def resume(self, steps: int | None = None, max_seconds: float | None = None, callbacks: Sequence = (), progress: bool = False) -> Fit:
         """Continue from the last finite state: a number of steps, or until convergence if the fit chose its own rate."""

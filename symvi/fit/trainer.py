@@ -16,7 +16,7 @@ from symvi.fit import loop_layout as layout
 from symvi.fit.bound_kernel import BoundKernel
 from symvi.fit.data_binding import bind_data, require_data
 from symvi.fit.failures import raise_failure
-from symvi.fit.inspection import inspect_result
+from symvi.fit.inspection import explain_result, inspect_result
 from symvi.fit.leaves import Sizes
 from symvi.fit.loop_layout import Segment
 from symvi.fit.objective import Objective
@@ -50,12 +50,12 @@ class Trainer:
         self.rate = np.array(rate)  # read by an optimiser whose rate is the data leaf `rate`
         self.data = bind_data(objective, data, sizes, incomplete)
         require_data(objective, self.data, sizes, incomplete)
-        self.result = objective.compile()
         raw = init if init is not None else objective.initial(sizes, seed)
         batched = objective.batched_dims()
         local = [leaf for leaf in raw if any(dim in batched for dim in objective.raw[leaf].array_shape)]
         self.parameters = Parameters(raw, local)
-        self.kernel = BoundKernel(objective, self.result, self.parameters, self.data, sizes)
+        self.kernel = BoundKernel(objective, self.parameters, self.data, sizes)
+        self.result = self.kernel.result
         self.step = 0
         self.history = np.zeros(0)
         self.averaging = np.array([average_from, 0.0])
@@ -106,9 +106,13 @@ class Trainer:
         """What a minibatch copies, None without minibatches."""
         return self.kernel.plan
 
-    def inspect(self, what: str = "python") -> str:
-        """The emitted kernel of value and gradient, for `symvi inspect`."""
-        return inspect_result(self.result, what)
+    def inspect(self, what: str = "python", timing: bool = False) -> str:
+        """The emitted code ("python", "llvm", "asm"), or what led to it ("math", "rules" with hits and times on request, "plan")."""
+        return inspect_result(self.result, what, timing)
+
+    def explain(self, timing: bool = False, as_text: bool = False) -> str | None:
+        """Print which rule changed what, in mathematics, with your line; with hits and time per rule on request. Or give it as text."""
+        return explain_result(self.result, timing, as_text)
 
     # -- segments ----------------------------------------------------------------------------------------------
     def _make_segments(self) -> None:

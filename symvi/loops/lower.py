@@ -139,6 +139,9 @@ class _Lowering:
         """The value of a label: for the plate, the row in the whole plate."""
         return self._row(label, whole=True)
 
+    def _loop_variable(self, label: Label) -> Expression:
+        return Name(self.loop_names[label], "i")
+
     def _element(self, buffer_name: str, axes: tuple, kind: str, index: Callable, block: bool) -> Load:
         """Element of an array at `axes` (labels or index terms). Blocks of rows are viewed, whole arrays are not."""
         positions = [k for k, axis in enumerate(axes) if axis == self.plate and self.plate is not None]
@@ -354,13 +357,15 @@ class _Lowering:
             value = _scaled(value, buffer.scale / place.scale)
         value = as_real(value) if buffer.kind == "f" else value
         self.arrays[buffer.name] = buffer
-        element = tuple(self._row(a, True) for a in buffer.axes) or (Number(Fraction(0), "i"),)
-        return self._loops(buffer.axes, [Assign(buffer.name, element, value)])
+        late = self.terms.over_plate(term)  # after the last block: rows of the whole plate
+        index = self._loop_variable if late else self._loop_index
+        element = tuple(index(a) for a in buffer.axes) or (Number(Fraction(0), "i"),)
+        return self._loops(buffer.axes, [Assign(buffer.name, element, value)], blocks=not late)
 
-    def _loops(self, axes, body: list[Statement]) -> list[Statement]:
+    def _loops(self, axes, body: list[Statement], blocks: bool = True) -> list[Statement]:
         for label in reversed(axes):
-            extent = Name("rows", "i") if label == self.plate else Extent(label.dim)
-            body = [For(self.loop_names[label], extent, body, rows=label == self.plate)]
+            rows = blocks and label == self.plate
+            body = [For(self.loop_names[label], Name("rows", "i") if rows else Extent(label.dim), body, rows=rows)]
         return body
 
     # -- loop order --------------------------------------------------------------------------------------------
@@ -388,20 +393,26 @@ class _Lowering:
     def _contiguity(self, nest: Nest, label: Label) -> int:
         score = 0
         for step in nest.steps:
-            for axes in self._accesses(step):
+            if step.reduces and label not in step.term.labels and label in step.loops:
+                score += 2  # the sum along it stays in a register
+            reads = (axes for axes in self._reads(step) if self.plate in axes or self.plate not in nest.loops)  # parameters stay in cache
+            for axes in (*self._targets(step), *reads):
                 if axes and axes[-1] == label:
                     score += 2
                 elif label in axes:
                     score -= 2
         return score
 
-    def _accesses(self, step: Step) -> Iterable[tuple]:
-        """The index tuples of the arrays that a step touches."""
+    def _targets(self, step: Step) -> Iterable[tuple]:
+        """The indices at which a step stores."""
         if step.define and self.places[step.term].axes is not None and not (step.reduces and not step.term.labels):
             yield self.places[step.term].axes
         for buffer in step.stores[:1]:
             if not step.define:
                 yield buffer.axes
+
+    def _reads(self, step: Step) -> Iterable[tuple]:
+        """The index tuples of the arrays that a step reads."""
         stack = list(self.terms.inner_children(step.term)) if step.define else [step.term]
         for child in step.term.children if step.define else (step.term,):
             if child.is_term and (stored := self.terms.external(child)) is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, MutableMapping
 
 from symvi.atoms.scalar_function import TABLE
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Apply, Contract, Node, Operator, Read, Reduce, Sum, Tensor
+from symvi.expr.nodes import Apply, Contract, Node, Operator, Read, Reduce, Sum, Surrogate, Tensor
 from symvi.expr.provenance import origins, primal_of, value_names
 from symvi.plan.reductions import role_of
 
@@ -91,6 +91,8 @@ class Names:
             return self._describe_product(node)
         if isinstance(node, Sum):
             return self._describe_sum(node)
+        if isinstance(node, Surrogate):
+            return self._describe(node.children[0])
         return "value"
 
     def _describe_function(self, node: Apply) -> str:

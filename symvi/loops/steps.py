@@ -118,8 +118,8 @@ class RegionTerms:
 
     def _is_light(self, node: Term) -> bool:
         """A sum or product of at most two values that are in memory anyway: written again, it needs no memory of its own."""
-        if isinstance(node, Surrogate):
-            return self._in_memory(node.children[0])
+        if isinstance(node, Surrogate):  # a value that the plan holds
+            return False
         product = isinstance(node, Contract) and not node.bound and all(exponent > 0 for _, exponent in node.factors)
         return (isinstance(node, Sum) or product) and len(node.children) <= 2 and all(map(self._in_memory, node.children))
 

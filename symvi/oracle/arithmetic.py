@@ -14,11 +14,14 @@ __all__ = ["Floats", "HighPrecision"]
 
 
 class Floats:
-    """float64, and complex128 where a leaf is complex."""
+    """float64 or float32, and complex128 where a leaf is complex."""
+
+    def __init__(self, dtype: str = "float64"):
+        self.dtype = np.dtype(dtype)
 
     def real(self, value) -> np.ndarray:
         value = np.asarray(value)
-        return value if np.iscomplexobj(value) else value.astype(np.float64)
+        return value if np.iscomplexobj(value) else value.astype(self.dtype)
 
     def constant(self, value: Fraction | float):
         try:

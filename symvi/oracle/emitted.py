@@ -175,7 +175,9 @@ def _fill(target: np.ndarray, value: np.ndarray) -> None:
 
 
 def _cholesky(A, rest, order, columns, flag):
-    _fill(rest[0], np.linalg.cholesky(np.tril(A) + np.tril(A, -1).T))
+    symmetric = np.tril(A) + np.tril(A, -1).T
+    np.linalg.cholesky(symmetric)  # is it positive definite?
+    _fill(rest[0], symmetric)
 
 
 def _solve(matrix: Callable) -> Callable:
@@ -197,22 +199,28 @@ def _concatenate(buffers, batch, order, columns, flag):
     buffers[1].reshape(batch, columns)[:, flag : flag + order] = buffers[0].reshape(batch, order)
 
 
-def _lu_logdet(LU, rest, order, columns, flag):
-    sign, value = np.linalg.slogdet(LU)
-    rest[0][...] = sign * np.exp(value) if flag else value
+def _logdet(F, rest, order, columns, flag):
+    sign, value = np.linalg.slogdet(F)
+    rest[2][...] = (value, sign * np.exp(value), sign)[flag]
 
 
-_OPERATORS: dict[str, Callable] = {  # "factors" of a general matrix are here the matrix itself
+def _block_diagonal(buffers, batch, order, columns, flag):
+    rows = buffers[1].reshape(batch, columns, columns)[:, flag : flag + order]
+    rows[...] = 0.0
+    rows[:, :, flag : flag + order] = buffers[0].reshape(batch, order, order)
+
+
+_OPERATORS: dict[str, Callable] = {  # the "factor" of a matrix is here the matrix itself
     "cholesky": _stacked(_cholesky),
-    "cholesky_inverse": _stacked(lambda L, rest, *_: _fill(rest[0], np.linalg.inv(np.tril(L) @ np.tril(L).T))),
-    "cholesky_logdet": _stacked(lambda L, rest, *_: _fill(rest[0], 2 * np.log(np.diagonal(L)).sum())),
-    "cholesky_solve": _stacked(_solve(lambda L: np.tril(L) @ np.tril(L).T)),
+    "lu": _stacked(lambda A, rest, *_: _fill(rest[0], A)),
+    "factored_inverse": _stacked(lambda F, rest, *_: _fill(rest[2], np.linalg.inv(F))),
+    "factored_logdet": _stacked(_logdet),
+    "factored_solve": _stacked(lambda F, rest, *others: _solve(lambda A: A)(F, rest[2:], *others)),
+    "lower_factor": _stacked(lambda F, rest, *_: _fill(rest[2], np.linalg.cholesky(F))),
     "solve_lower": _stacked(_solve(np.tril)),
     "solve_lower_transposed": _stacked(_solve(lambda L: np.tril(L).T)),
-    "lu": _stacked(lambda A, rest, *_: _fill(rest[0], A)),
-    "lu_inverse": _stacked(lambda LU, rest, *_: _fill(rest[0], np.linalg.inv(LU))),
-    "lu_solve": _stacked(_solve(lambda LU: LU)),
-    "lu_logdet": _stacked(_lu_logdet),
+    "lower_inverse": _stacked(lambda L, rest, *_: _fill(rest[0], np.linalg.inv(np.tril(L)))),
+    "block_diagonal": _block_diagonal,
     "cumsum": _cumsum,
     "cumsum_integers": _cumsum,
     "concatenate": _concatenate,

@@ -45,18 +45,21 @@ Values = Mapping[Leaf | Input, Any]
 Sizes = Mapping[str, int]
 
 
-def evaluate(roots: Iterable[Node], values: Values, sizes: Sizes | None = None, precision: int | None = None) -> list[np.ndarray]:
+def evaluate(
+    roots: Iterable[Node], values: Values, sizes: Sizes | None = None, precision: int | None = None, dtype: str = "float64"
+) -> list[np.ndarray]:
     """The values of nodes: a term on the axes of its sorted labels, an array on its own.
 
     `values` maps leaves (or their input arrays) to arrays of float, complex, int or bool. `sizes` maps names of sizes to
-    integers, where leaves do not tell them. With `precision`, a number of decimal digits, floats are mpmath numbers.
+    integers, where leaves do not tell them. With `precision`, a number of decimal digits, floats are mpmath numbers; without it
+    every step is rounded to `dtype`.
     """
     roots = list(roots)
     leaves = {key.leaf if isinstance(key, Input) else key: value for key, value in values.items()}
     leaves = {leaf: without_unit_axes(leaf, value) for leaf, value in leaves.items()}
     known = infer_sizes(leaves.items(), sizes)
     with np.errstate(all="ignore"), _working_precision(precision):
-        machine = _Interpreter(leaves, known, HighPrecision() if precision else Floats())
+        machine = _Interpreter(leaves, known, HighPrecision() if precision else Floats(dtype))
         return machine.run(roots)
 
 
@@ -161,7 +164,7 @@ class _Interpreter:
         for coefficient, child in node.terms:
             value = self.number(node, self.on(child, labels))
             factor = self.numbers.constant(coefficient) if node.kind == "f" else int(coefficient)
-            total = total + (value if coefficient == 1 else factor * value)
+            total = np.add(total, value if coefficient == 1 else np.multiply(value, factor))  # mpmath would read an array as a number
         return total
 
     def contract(self, node: Contract):
@@ -169,7 +172,7 @@ class _Interpreter:
         free, bound = node.sorted_labels(), sort_labels(node.bound)
         product = self.number(node, np.asarray(1))
         for child, exponent in node.factors:
-            product = product * self.numbers.power(self.number(node, self.on(child, (*free, *bound))), exponent)
+            product = np.multiply(product, self.numbers.power(self.number(node, self.on(child, (*free, *bound))), exponent))
         if not bound:
             return product
         count = prod(self.extents(bound))

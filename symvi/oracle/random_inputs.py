@@ -9,7 +9,7 @@ import numpy as np
 
 from symvi.errors import ShapeError
 from symvi.expr.dims import Dim
-from symvi.expr.facts import matrix_facts
+from symvi.expr.facts import matrix_facts, stated_interval
 from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Apply, Array, Input, Node, Read, Size, Term, postorder
@@ -97,7 +97,8 @@ def random_value(leaf: Leaf, sizes: Mapping[str, int], rng: np.random.Generator,
     shape = tuple(dim.size(sizes) for dim in leaf.array_shape)
     support = leaf.support
     lo, hi = getattr(support, "interval", None) or EVERYTHING
-    interval = max(lo, domain[0]), min(hi, domain[1])
+    stated = stated_interval(Input.make((leaf,), (), leaf=leaf)) or EVERYTHING
+    interval = max(lo, domain[0], stated[0]), min(hi, domain[1], stated[1])
     if leaf.index_of is not None:
         return rng.integers(0, max(leaf.index_of.size(sizes), 1), shape)
     if leaf.kind == "b":
@@ -129,9 +130,12 @@ def _random_matrix(facts: set[str], shape: tuple[int, ...], rng: np.random.Gener
     if "diagonal" in facts:
         return (0.5 + np.abs(matrix)) * eye
     if facts & {"psd", "spd"}:
-        return matrix @ np.swapaxes(matrix, -1, -2) + eye
-    if "lower" in facts:
-        return np.tril(matrix, -1) + (0.5 + np.abs(matrix)) * eye
+        product = matrix @ np.swapaxes(matrix, -1, -2)
+        return (product + np.swapaxes(product, -1, -2)) / 2 + eye  # symmetric to the last bit
+    if "lower" in facts or "upper" in facts:
+        return (np.tril(matrix, -1) if "lower" in facts else np.triu(matrix, 1)) + (0.5 + np.abs(matrix)) * eye
+    if "orthogonal" in facts:
+        return np.linalg.qr(matrix)[0]
     return (matrix + np.swapaxes(matrix, -1, -2)) / 2 if "symmetric" in facts else matrix
 
 
@@ -159,6 +163,7 @@ def domain_points(function, rng: np.random.Generator, shape: tuple[int, ...]) ->
 
 _NOISE: dict[str, Interval] = {"uniform": (0.0, 1.0), "exponential": (0.0, inf)}
 
+_POSITIVE_PAIRS = ("log_product", "log_ratio", "rel_entr", "gammaln_difference", "digamma_difference", "trigamma_difference", "betaln")
 # Arguments whose domain a single interval in the table cannot say.
 _DOMAINS: dict[tuple[str, int], Interval] = {
     ("power", 0): (0.0, inf),
@@ -168,4 +173,7 @@ _DOMAINS: dict[tuple[str, int], Interval] = {
     ("digamma", 0): (0.0, inf),
     ("trigamma", 0): (0.0, inf),
     ("polygamma2", 0): (0.0, inf),
+    ("gamma", 0): (0.0, inf),
+    ("log_mixture", 0): (0.0, 1.0),
+    **{(name, k): (0.0, inf) for name in _POSITIVE_PAIRS for k in (0, 1)},
 }

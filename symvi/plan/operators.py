@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symvi.atoms.linear_algebra import cholesky
-from symvi.expr import provenance
 from symvi.expr.dims import Dim
 from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import canonical_axes
@@ -20,7 +18,11 @@ __all__ = ["FACTORED", "OperatorCalls"]
 
 OF_KIND = {"f": "", "i": "_integers", "b": "_booleans"}
 ONE = Dim(1)
-FACTORED = ("inverse", "solve", "logdet", "det")  # atoms that work from a factor of their operator
+PANEL = 8  # as in codegen_templates/accurate_factors.py
+FACTORED = ("inverse", "solve", "logdet", "det", "det_sign", "cholesky")  # atoms that work from a factor of their operator
+DETERMINANTS = ("logdet", "det", "det_sign")  # those of them for which a singular operator is no failure
+SIGNED = ("det", "det_sign")  # 0 for a semidefinite operator: by LU, unless there is a Cholesky factor anyway
+Factor = tuple[Buffer, ...]  # the factor, its low part, its notes
 
 
 class OperatorCalls:
@@ -42,38 +44,44 @@ class OperatorCalls:
         s, k = self.planner.stages[node]
         return (s, k - 1)
 
-    def _factor(self, node: Operator) -> tuple[Buffer, ...]:
-        """The Cholesky factor of a positive definite operator, else LU with its pivots."""
+    def _factor(self, node: Operator, definite: bool = False) -> Factor:
+        """The Cholesky factor of a positive definite operator, else LU: made once for everything that needs it."""
         planner, operand = self.planner, node.children[0]
-        s, k = planner.stages[operand]
-        if "psd" in matrix_facts(operand):
-            with provenance.within(provenance.site_of(node)):
-                factor = cholesky(operand)
-            planner.stages.setdefault(factor, (s, k + 1))
-            return (planner.store_array(factor),)
-        if operand not in planner.lu_factors:
-            axes = canonical_axes(operand.shape)
-            factor = planner.buffer(axes, "temporary", "f", None, "")
-            pivots = planner.buffer(axes[:-1], "temporary", "pivot", None, "")
-            factor.about = pivots.about = operand
-            planner.lu_factors[operand] = (factor, pivots)
-            only_determinants = node.name in ("logdet", "det")
-            self._add("lu", node, (planner.store_array(operand), factor, pivots), (s, k), int(only_determinants))
-        elif node.name not in ("logdet", "det"):
+        definite = definite or ("psd" in matrix_facts(operand) and node.name not in SIGNED)
+        found = planner.factors.get((operand, definite))
+        if found is None and node.name in SIGNED:
+            found = planner.factors.get((operand, True))
+        if found is None:
+            found = planner.factors[operand, definite] = self._new_factor(node, definite)
+        elif not definite and node.name not in DETERMINANTS:
             for call in planner.calls:
-                if call.helper == "lu" and call.buffers[1] is planner.lu_factors[operand][0]:
+                if call.helper == "lu" and call.buffers[1] is found[0]:
                     call.flag = 0
-        return planner.lu_factors[operand]
+        return found
+
+    def _new_factor(self, node: Operator, definite: bool) -> Factor:
+        planner, operand = self.planner, node.children[0]
+        batch, order = operand.shape[:-2], operand.shape[-1]
+        shapes = (operand.shape, (*batch, order + 2 * PANEL, order), (*batch, 3 * order + 1))
+        names = ("chol" if definite else "lu", "low", "notes")
+        buffers = []
+        for shape, name in zip(shapes, names, strict=True):
+            made = planner.buffer(canonical_axes(shape), "temporary", "pivot" if name == "notes" else "f", None, "")
+            made.about, made.prefix = operand, name
+            buffers.append(made)
+        stored = planner.store_array(operand)
+        only_determinants = not definite and node.name in DETERMINANTS
+        self._add("cholesky" if definite else "lu", node, (stored, *buffers), planner.stages[operand], int(only_determinants))
+        return tuple(buffers)
 
     def _cholesky(self, node: Operator, result: Buffer) -> None:
-        self._add("cholesky", node, (self.planner.store_array(node.children[0]), result), self._stage(node))
+        self._add("lower_factor", node, (*self._factor(node, definite=True), result), self._stage(node))
 
     def _inverse(self, node: Operator, result: Buffer) -> None:
-        factor = self._factor(node)
-        if len(factor) == 1:
-            self._add("cholesky_inverse", node, (*factor, result), self._stage(node))
-        else:
-            self._add("lu_inverse", node, (factor[0], result, factor[1]), self._stage(node))
+        if "lower" in matrix_facts(node.children[0]):
+            self._add("lower_inverse", node, (self.planner.store_array(node.children[0]), result), self._stage(node))
+            return
+        self._add("factored_inverse", node, (*self._factor(node), result), self._stage(node))
 
     def _solve(self, node: Operator, result: Buffer) -> None:
         right = self.planner.store_array(node.children[1])
@@ -83,37 +91,22 @@ class OperatorCalls:
             left = self.planner.store_array(node.children[0])
             self._add(_triangular_solve(transposed), node, (left, right, result), self._stage(node), 0, columns)
             return
-        factor = self._factor(node)
-        if len(factor) == 1:
-            self._add("cholesky_solve", node, (*factor, right, result), self._stage(node), 0, columns)
-        else:
-            self._add("lu_solve", node, (factor[0], right, result, factor[1]), self._stage(node), int(transposed), columns)
+        flag = int(transposed)
+        self._add("factored_solve", node, (*self._factor(node), right, result), self._stage(node), flag, columns)
 
     def _solve_triangular(self, node: Operator, result: Buffer) -> None:
         left, right = (self.planner.store_array(child) for child in node.children)
         transposed, vector = node.attributes
         self._add(_triangular_solve(transposed), node, (left, right, result), self._stage(node), 0, ONE if vector else node.shape[-1])
 
-    def _logdet(self, node: Operator, result: Buffer) -> None:
-        factor = self._factor(node)
-        if len(factor) == 1:
-            self._add("cholesky_logdet", node, (*factor, result), self._stage(node))
-        else:
-            self._add("lu_logdet", node, (factor[0], result, factor[1]), self._stage(node))
+    def _logdet(self, node: Operator, result: Buffer, flag: int = 0) -> None:
+        self._add("factored_logdet", node, (*self._factor(node), result), self._stage(node), flag)
 
     def _det(self, node: Operator, result: Buffer) -> None:
-        operand = node.children[0]
-        factor = self.planner.lu_factors.get(operand) or self._lu_of(node)
-        self._add("lu_logdet", node, (factor[0], result, factor[1]), self._stage(node), 1)
+        self._logdet(node, result, 1)
 
-    def _lu_of(self, node: Operator) -> tuple[Buffer, Buffer]:
-        planner, operand = self.planner, node.children[0]
-        axes = canonical_axes(operand.shape)
-        factor, pivots = planner.buffer(axes, "temporary", "f", None, ""), planner.buffer(axes[:-1], "temporary", "pivot", None, "")
-        factor.about = pivots.about = operand
-        planner.lu_factors[operand] = (factor, pivots)
-        self._add("lu", node, (planner.store_array(operand), factor, pivots), planner.stages[operand], 1)
-        return factor, pivots
+    def _det_sign(self, node: Operator, result: Buffer) -> None:
+        self._logdet(node, result, 2)
 
     def _cumsum(self, node: Operator, result: Buffer) -> None:
         source = self.planner.store_array(node.children[0])
@@ -134,6 +127,14 @@ class OperatorCalls:
             call = OperatorCall(helper, buffers, node.shape[:axis], part * inner, whole, offset * inner, self._stage(node), node)
             self.planner.calls.append(call)
             offset = offset + part
+
+    def _block_diagonal(self, node: Operator, result: Buffer) -> None:
+        offset = Dim(0)
+        for child in node.children:
+            buffers, order = (self.planner.store_array(child), result), child.shape[-1]
+            call = OperatorCall("block_diagonal", buffers, child.shape[:-2], order, node.shape[-1], offset, self._stage(node), node)
+            self.planner.calls.append(call)
+            offset = offset + order
 
 
 def _triangular_solve(transposed: bool) -> str:

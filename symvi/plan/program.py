@@ -8,6 +8,8 @@ from fractions import Fraction
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Array, Input, Node, Operator, Term
+from symvi.plan.contraction_order import Reordering
+from symvi.rewrite.guard import Guard
 
 __all__ = ["Output", "Buffer", "Region", "OperatorCall", "DrawCall", "Plan", "Stage"]
 
@@ -33,6 +35,7 @@ class Buffer:
     kind: str
     node: Node | None = None
     about: Node | None = None  # what a factor is of, for its name
+    prefix: str = ""  # and what it is: chol, lu, low, notes
     scale: Fraction = Fraction(1)  # the buffer takes this multiple of the term's value
     public: str = ""  # how binding calls it, where that is not a good variable
 
@@ -88,6 +91,8 @@ class Plan:
     block_draws: dict[Input, tuple[Buffer, int]]  # plate-sized noise, drawn block by block
     homes: dict[Term, Label | None]
     stages: dict[Node, Stage]
+    guards: list[Guard] = field(default_factory=list)  # what choices by size rely on
+    reorderings: list[Reordering] = field(default_factory=list)  # contractions that are not computed as typed
 
     def computed_in(self, term: Term, region: Region) -> bool:
         """Is the stored value of `term` made by this region?"""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from symvi.expr.build import split_coefficient
+from symvi.expr.build import counting_rows, split_coefficient
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label, canonical_axes, sort_labels
 from symvi.expr.nodes import Array, Contract, Input, Node, Operator, Read, Reduce, Tensor, Term, postorder
 from symvi.plan.light import is_cheap, is_trivial, scatter_labels
 from symvi.plan.operands import cast_operands
 from symvi.plan.operators import FACTORED, OperatorCalls
+from symvi.plan.products import arrange_products
 from symvi.plan.program import Buffer, DrawCall, OperatorCall, Output, Plan, Region, Stage
 from symvi.plan.shared_exponentials import share_exponentials
 
@@ -63,9 +64,14 @@ class Planner:
         self.regions: dict[tuple, Region] = {}
         self.draws: list[DrawCall] = []
         self.calls: list[OperatorCall] = []
-        self.lu_factors: dict[Array, tuple[Buffer, Buffer]] = {}
+        self.factors: dict[tuple[Array, bool], tuple[Buffer, ...]] = {}  # by operator, and whether it is positive definite
         for node in self.order:
             self._place(node)
+        self.summed_along: dict[Term, list[Label]] = {}
+        for node in self.order:
+            if isinstance(node, Contract) and node.bound:
+                for child in node.children:
+                    self.summed_along.setdefault(child, []).extend(label for label in self.rows_along(node) if label in node.bound)
 
     # -- homes and stages --------------------------------------------------------------------------------------
     def _first_plate(self, labels: Iterable[Label]) -> Label | None:
@@ -109,12 +115,17 @@ class Planner:
         """The stage at which a region with this home can use `child`."""
         if not child.is_term:
             return self.stages[child]
-        if is_trivial(child):
-            return self.stages[child]
+        if is_trivial(child):  # written again here: what computes its indices must be seen from here as well
+            return max((self.stages[child], *(self._seen_from(home, inner) for inner in child.children)))
         child_home = self.homes[child]
         if child_home is None or (child_home == home and not self.leaves_plate[child]):
             return self.stages[child]
         return self._after(child)
+
+    @property
+    def passes(self) -> int:
+        """How many passes over plates there are."""
+        return len({(self.stages[node][0], home) for node, home in self.homes.items() if home is not None and not is_trivial(node)})
 
     # -- what is stored ----------------------------------------------------------------------------------------
     def buffer(self, axes: Sequence[Label], role: str, kind: str, node: Node | None, name: str = "") -> Buffer:
@@ -132,15 +143,25 @@ class Planner:
     def store_term(self, term: Term) -> Buffer:
         """Make the region of a term store it, once."""
         if term not in self.of_term:
-            labels = sort_labels(term.labels)
-            home = self.homes[term]
-            if home in labels:
-                labels = (home, *(label for label in labels if label != home))
-            made = self.buffer(labels, "temporary", term.kind, term)
+            made = self.buffer(self._layout(term), "temporary", term.kind, term)
             self.of_term[term] = made
             self.region_of(term).stores.append((made, term))
             self.pending.append(term)
         return self.of_term[term]
+
+    def _layout(self, term: Term) -> tuple[Label, ...]:
+        """The plate first; last the axis along which the rows of data lie that the term sums or is summed with: the innermost loop."""
+        labels, home = sort_labels(term.labels), self.homes[term]
+        if home in labels:
+            return (home, *(label for label in labels if label != home))
+        along = [label for label in (*self.rows_along(term), *self.summed_along.get(term, ())) if label in labels]
+        return (*(label for label in labels if label not in along[:1]), *along[:1])
+
+    def rows_along(self, term: Term) -> list[Label]:
+        """The last labels of data that a term over a plate reads row by row."""
+        home = self.homes[term]
+        reads = [child for child in term.children if isinstance(child, Read) and isinstance(child.array, Input)]
+        return [read.indices[-1] for read in reads if home is not None and home in read.indices[:-1]]
 
     def store_array(self, array: Array) -> Buffer:
         """The buffer of an array: an input, a stored tensor, the result of an atom."""
@@ -261,5 +282,14 @@ class Planner:
 
 def plan(outputs: Sequence[Output], batched: Sequence[Dim] = ()) -> Plan:
     """Regions, helper calls and draws that compute `outputs`, in order."""
-    terms = cast_operands(share_exponentials([output.term for output in outputs]))
-    return Planner([Output(output.name, term, output.axes) for output, term in zip(outputs, terms, strict=True)], batched).run()
+    given = [output.term for output in outputs]
+    plates = [label.dim for label in choose_plates((node for node in postorder(given) if isinstance(node, Input)), batched)]
+
+    def with_terms(terms: Sequence[Term]) -> list[Output]:
+        return [Output(output.name, term, output.axes) for output, term in zip(outputs, terms, strict=True)]
+
+    with counting_rows(batched):
+        arranged, reorderings = arrange_products(given, plates, lambda terms: Planner(with_terms(terms), batched).passes)
+    made = Planner(with_terms(cast_operands(share_exponentials(arranged))), batched).run()
+    made.reorderings = reorderings
+    return made

@@ -1,14 +1,15 @@
-"""What the compiler did, in words: the bound in mathematics, the rules that fired, the plan with its passes and memory."""
+"""What the compiler made, in words: the bound in mathematics, the plan with its passes and memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symvi.expr.nodes import Read, postorder
 from symvi.expr.printing import text
 from symvi.plan.regions import Buffer, DrawCall, OperatorCall, Output, Plan, Region
-from symvi.rewrite.trace import Trace
+from symvi.report.cost import cost_of
 
-__all__ = ["explain_math", "explain_rules", "explain_plan"]
+__all__ = ["explain_math", "explain_plan"]
 
 
 def explain_math(outputs: Sequence[Output], names: Mapping | None = None) -> str:
@@ -20,24 +21,17 @@ def explain_math(outputs: Sequence[Output], names: Mapping | None = None) -> str
     return "\n".join(lines)
 
 
-def explain_rules(trace: Trace) -> str:
-    """One paragraph per application: the rule, the expression before and after, the user's line."""
-    if not len(trace):
-        return "no rule fired"
-    lines = []
-    for entry in trace:
-        site = f"    {entry.site}" if entry.site else ""
-        lines.append(f"{entry.rule} ({entry.stage}){site}\n    {text(entry.before, 160)}\n  → {text(entry.after, 160)}")
-    return "\n".join(lines)
-
-
 def explain_plan(plan: Plan) -> str:
-    """The steps in order, and what is kept in memory over which dims."""
+    """The steps in order, what they rely on and cost, and what is kept in memory over which dims."""
     lines = ["steps:"]
     for step in plan.steps:
         lines.append("  " + _step(step))
     plates = ", ".join(str(label.dim) for label in plan.plates) or "none"
     lines.append(f"plates: {plates}")
+    if plan.guards:
+        lines.append(f"relies on: {', '.join(map(str, plan.guards))}")
+    lines.append(f"cost: {cost_of(plan)}")
+    lines += [f"inverse formed: {line}" for line in _formed_inverses(plan)]
     lines.append("arrays between steps:")
     for buffer in plan.buffers:
         if buffer.role in ("temporary", "draw"):
@@ -56,9 +50,30 @@ def _step(step: Region | OperatorCall | DrawCall) -> str:
     return f"draw {step.buffer.node.leaf.noise_kind} noise {step.buffer.name}"
 
 
+def _formed_inverses(plan: Plan) -> list[str]:
+    """Which inverses are computed entry by entry, and what reads them: all others were contracted to solves."""
+    formed = [step.node for step in plan.steps if isinstance(step, OperatorCall) and step.helper in ("factored_inverse", "lower_inverse")]
+    if not formed:
+        return []
+    nodes = list(postorder([output.term for output in plan.outputs]))
+    lines = []
+    for inverse in formed:
+        views = {node for node in nodes if isinstance(node, Read) and node.array is inverse}
+        readers = [node for node in nodes if node.is_term and views & set(node.children)] or views
+        read = " and ".join(text(reader, 60) for reader in readers) or "whole, by another operation"
+        lines.append(f"{text(inverse.children[0], 60)}, its entries are read one by one: {read}")
+    return lines
+
+
+_FACTOR_PARTS = {
+    "chol": "a Cholesky factor", "lu": "an LU factor", "notes": "how a factor was made",
+    "low": "the low part of a factor, hardly touched unless the matrix is ill-conditioned",
+}  # fmt: skip
+
+
 def _buffer(buffer: Buffer, plan: Plan) -> str:
     shape = " × ".join(str(dim) for dim in buffer.dims) or "scalar"
     over = [str(axis.dim) for axis in buffer.axes if axis in plan.plates]
     note = f"    over the plate {', '.join(over)}: read at other rows or by a matrix operation" if over else ""
-    what = text(buffer.node, 60) if buffer.node is not None else "a factor"
+    what = text(buffer.node, 60) if buffer.node is not None else _FACTOR_PARTS[buffer.prefix]
     return f"{shape:16} {what}{note}"

@@ -15,9 +15,11 @@ from time import perf_counter
 from symvi.errors import ExpressionError
 from symvi.expr import provenance
 from symvi.expr.build import rebuild
+from symvi.expr.facts import inherit
 from symvi.expr.nodes import Node, postorder
-from symvi.rewrite.guard import Decisions, Guard, deciding
-from symvi.rewrite.rule import RULES, Rule, version
+from symvi.rewrite.guard import Decisions, Guard, deciding, open_decisions
+from symvi.rewrite.pattern import reach
+from symvi.rewrite.rule import Rule, active, version
 from symvi.rewrite.trace import Entry, Trace, current
 from symvi.rewrite.views import head_of
 
@@ -38,13 +40,14 @@ class Stage:
     weight: Weight
     _version: int = -1
     _filed: dict[str, list[Rule]] = field(default_factory=dict)
+    _chosen: dict[tuple[str, frozenset[str]], tuple[Rule, ...]] = field(default_factory=dict)
     _guarded: bool = False
 
     def _refresh(self) -> None:
         if self._version == version():
             return
-        rules = [r for r in RULES.values() if self.name in r.stages and r.kind != "approximate"]
-        self._filed = {}
+        rules = [r for r in active() if self.name in r.stages]
+        self._filed, self._chosen = {}, {}
         for each in sorted(rules, key=lambda r: (-r.priority, r.name)):
             for head in each.heads:
                 self._filed.setdefault(head, []).append(each)
@@ -52,9 +55,16 @@ class Stage:
         self._version = version()
 
     def rules_for(self, node: Node) -> Sequence[Rule]:
-        """The rules that may apply at a node, larger patterns first."""
+        """The rules that may apply at a node, larger patterns first: by its head, for sums and products also by those of their operands."""
         self._refresh()
-        return self._filed.get(head_of(node), ())
+        head = head_of(node)
+        filed = self._filed.get(head, ())
+        if not filed or head not in ("sum", "product"):
+            return filed
+        key = head, reach(node)
+        if key not in self._chosen:
+            self._chosen[key] = tuple(each for each in filed if each.needs <= key[1])
+        return self._chosen[key]
 
     @property
     def guarded(self) -> bool:
@@ -98,17 +108,18 @@ def run_stage(
 ) -> list[Node]:
     """The fixpoints of `roots` under the rules of a stage.
 
-    Guards that the result relies on are appended to `guards`; `holds` decides those that the dims alone leave open (without it they are
-    assumed to hold).
+    Guards that the result relies on go to the decisions that are open (see `deciding`). A run on its own appends them to `guards`, and
+    `holds` decides those that the dims alone leave open (without it they are assumed to hold).
     """
     stage = STAGES[stage] if isinstance(stage, str) else stage
     if stage.empty:
         raise ExpressionError(f"the stage {stage.name} has no rules: import symvi.rules")
-    run = _Run(stage, Decisions(holds))
-    with deciding(run.decisions):
+    own = open_decisions() is None or guards is not None or holds is not None
+    with deciding(Decisions(holds) if own else open_decisions()) as decisions:
+        run = _Run(stage, decisions)
         results = [run.normal(root) for root in roots]
     if guards is not None:
-        guards.extend(dict.fromkeys(run.decisions.taken))
+        guards.extend(decisions.taken)
     return results
 
 
@@ -136,6 +147,8 @@ class _Run:
 
     def _finish(self, node: Node, result: Node) -> None:
         provenance.replaced(node, result)
+        if result is not node:
+            inherit(node, result)
         if self.remembers:
             node.memo[self.key] = None if result is node else result
         else:
@@ -174,19 +187,25 @@ class _Run:
         if children != node.children:
             with provenance.within(provenance.site_of(node)):
                 rebuilt = rebuild(node, children)
+            inherit(node, rebuilt, dict(zip(node.children, children, strict=True)))
             return None if rebuilt is node else rebuilt
         rules = self.stage.rules_for(node)
         if not rules:
             return None
         with provenance.within(provenance.site_of(node)):
             for each in rules:
-                after = self._try(each, node)
-                if each.guarded:
-                    self.decisions.settle(after is not None)
+                after = self._attempt(each, node) if each.guarded else self._try(each, node)
                 if after is not None:
                     self._note(each, node, after)
                     return after
         return None
+
+    def _attempt(self, each: Rule, node: Node) -> Node | None:
+        with self.decisions.attempt() as succeed:
+            after = self._try(each, node)
+            if after is not None:
+                succeed()
+        return after
 
     def _try(self, each: Rule, node: Node) -> Node | None:
         if self.trace is None:

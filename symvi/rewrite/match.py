@@ -41,7 +41,7 @@ def factors_of(term: Term) -> Powers:
 
 def match(pattern: Term, term: Term, binding: Binding) -> Iterator[Binding]:
     """All ways in which the whole of `term` is an instance of `pattern`."""
-    if variables_in(pattern) and variables_in(pattern) <= binding.values.keys() and _labels_known(pattern, binding):
+    if _is_known(pattern, binding):
         if instantiate(pattern, binding) is term:
             yield binding
     elif variable_of(pattern) is not None:
@@ -68,8 +68,10 @@ def match(pattern: Term, term: Term, binding: Binding) -> Iterator[Binding]:
         yield from _match_read(pattern, term, binding)
 
 
-def _labels_known(pattern: Term, binding: Binding) -> bool:
-    return pattern.labels <= binding.labels.keys()
+def _is_known(pattern: Term, binding: Binding) -> bool:
+    """Has the match decided what the pattern stands for?"""
+    variables = variables_in(pattern)
+    return bool(variables) and variables <= binding.values.keys() and pattern.labels <= binding.labels.keys()
 
 
 # ------------------------------------------------------------------------------------------------------------- variables
@@ -115,11 +117,12 @@ def match_sum(pattern: Sum, terms: Weighted, binding: Binding, scaled: bool) -> 
 
 
 def _take_term(coefficient: Fraction, operand: Term, binding: Binding, scale: Fraction | None, terms: Weighted):
+    wanted = instantiate(operand, binding) if _is_known(operand, binding) else None
     for position, (c, term) in enumerate(terms):
-        if scale is not None and c != scale * coefficient:
+        if (scale is not None and c != scale * coefficient) or (wanted is not None and term is not wanted):
             continue
         rest = terms[:position] + terms[position + 1 :]
-        for found in match(operand, term, binding):
+        for found in [binding] if wanted is not None else match(operand, term, binding):
             yield found, c / coefficient, rest
 
 
@@ -153,10 +156,13 @@ def match_product(
 
 
 def _take_factor(base: Term, exponent: int, factors: Powers, binding: Binding, times: int, used: list):
+    wanted = instantiate(base, binding) if _is_known(base, binding) else None
     for position, (factor, power) in enumerate(factors):
         if (power > 0) != (exponent > 0) or abs(power) < abs(exponent) or any(position == p for p, _ in used):
             continue
-        for found in match(base, factor, binding):
+        if wanted is not None and factor is not wanted:
+            continue
+        for found in [binding] if wanted is not None else match(base, factor, binding):
             ratio = power // exponent
             yield found, min(times, ratio) if times else ratio, [*used, (position, exponent)]
 
@@ -290,11 +296,14 @@ def _match_array(pattern: Array, array: Array, batch: tuple, binding: Binding) -
             yield from states
     elif isinstance(pattern, Tensor):
         axes = _fresh_axes(array.shape[len(batch) :], binding.avoid, batch)
-        found = binding
+        outside = {label: images for label, images in binding.labels.items() if label in pattern.axes}  # axes are labels of their own
+        found = binding._replace(labels={label: images for label, images in binding.labels.items() if label not in outside})
         for axis, label in zip(pattern.axes, axes, strict=True):
             found = found.with_label(axis, (label,), summed=True) if found is not None else None
         if found is not None:
-            yield from match(pattern.term, read(array, (*batch, *axes)), found)
+            for inside in match(pattern.term, read(array, (*batch, *axes)), found):
+                kept = {label: images for label, images in inside.labels.items() if label not in pattern.axes}
+                yield inside._replace(labels={**kept, **outside})
     else:
         assert isinstance(pattern, Input)
 

@@ -6,6 +6,7 @@ within reach. Its other operands, at most four, are found inside longer sums and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -17,13 +18,13 @@ from symvi.rewrite.match import match, match_contraction, match_product, match_s
 from symvi.rewrite.variables import variable_of, variables_in
 from symvi.rewrite.views import head_of, opened
 
-__all__ = ["Pattern", "MAX_OPERANDS"]
+__all__ = ["Pattern", "MAX_OPERANDS", "reach"]
 
 MAX_OPERANDS = 4
 _STRUCTURE = ("sum", "product", "constant", "read", "tensor", "input")
 
 
-def _reach(term: Term) -> frozenset[str]:
+def reach(term: Term) -> frozenset[str]:
     """The heads among the operands of a sum or product and, one step further, of sums and products among these."""
     if "reach" not in term.memo:
         heads: set[str] = set()
@@ -35,6 +36,13 @@ def _reach(term: Term) -> frozenset[str]:
                     heads.add(head_of(opened(deeper)[0]))
         term.memo["reach"] = frozenset(heads)
     return term.memo["reach"]
+
+
+def _operand_heads(term: Term) -> Counter:
+    """How many operands of a sum or product have each head."""
+    if "operand heads" not in term.memo:
+        term.memo["operand heads"] = Counter(head_of(opened(child)[0]) for child in term.children)
+    return term.memo["operand heads"]
 
 
 class Pattern:
@@ -50,14 +58,17 @@ class Pattern:
         if isinstance(term, (Sum, Contract)) and len(term.children) > MAX_OPERANDS:
             raise ExpressionError(f"a pattern has at most {MAX_OPERANDS} operands")
         structural = isinstance(term, (Sum, Contract))
-        self.needs = frozenset(_reach(term) - set(_STRUCTURE)) if structural else frozenset()
+        self.needs = frozenset(reach(term) - set(_STRUCTURE)) if structural else frozenset()
+        known = [child for child in term.children if variable_of(child) is None] if structural else []
+        self.wants = {head: n for head, n in Counter(map(head_of, known)).items() if head not in _STRUCTURE}
+        self.exactly = len(term.children) if isinstance(term, Sum) and len(known) == len(term.children) and not partial else None
         self.size = sum(1 for _ in postorder((term,))) + 5 * (len(term.children) - 1)  # the more operands, the more particular
         self.variables = variables_in(term)
 
     def matches(self, node: Node) -> Iterator[tuple[Binding, Context]]:
         """Every instance in `node`, with the context that puts a replacement in its place."""
         pattern = self.term
-        if isinstance(pattern, (Sum, Contract)) and not self.needs <= _reach(node):
+        if isinstance(pattern, (Sum, Contract)) and not self._may_match(node):
             return
         start = EMPTY._replace(avoid=frozenset(node.labels) if node.is_term else frozenset())
         if isinstance(pattern, Sum):
@@ -76,6 +87,14 @@ class Pattern:
         else:
             for found in match(pattern, node, start):
                 yield found, Context("whole")
+
+
+    def _may_match(self, node: Node) -> bool:
+        """A first look at the operands: the heads that the pattern needs, as often as it needs them."""
+        if not self.needs <= reach(node) or (self.exactly is not None and len(node.children) != self.exactly):
+            return False
+        heads = _operand_heads(node)
+        return all(heads[head] >= n for head, n in self.wants.items())
 
 
 class Context:

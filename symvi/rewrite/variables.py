@@ -12,7 +12,7 @@ from symvi.expr.labels import Label
 from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Array, Input, Node, Read, Term, postorder
 
-__all__ = ["Index", "Indexed", "Matrix", "variable_of", "variables_in", "make_variables"]
+__all__ = ["Index", "Indexed", "Matrix", "Vector", "variable_of", "variables_in", "make_variables"]
 
 
 class Index:
@@ -36,6 +36,10 @@ class Indexed:
         return read(self.array, labels)
 
 
+class Vector:
+    """A variable with one axis, for rules written with the front. `b: Vector = "A"` is a second one over the dim of `A`."""
+
+
 class Matrix:
     """A stack of square matrices: an array whose last two axes are `A[i, j]`; leading axes ride along as batches."""
 
@@ -43,6 +47,13 @@ class Matrix:
 def _matrix(name: str) -> Array:
     rows = dim(f"_{name}")
     return input_array(Leaf("pattern", name, (rows, rows), "f", sort="matrix"))
+
+
+def _vector(name: str, over: str) -> Indexed:
+    """A function of one label whose pattern array is known before it is read."""
+    vector = Indexed(name)
+    vector.array = input_array(Leaf("pattern", name, (dim(f"_{over}"),), "f", sort="indexed"))
+    return vector
 
 
 def make_variables(function: Callable) -> dict[str, object]:
@@ -58,10 +69,12 @@ def make_variables(function: Callable) -> dict[str, object]:
             variables[name] = Label(dim(f"_{over}"), number)
         elif sort is Indexed:
             variables[name] = Indexed(name)
+        elif sort is Vector:
+            variables[name] = _vector(name, parameter.default if isinstance(parameter.default, str) else name)
         elif sort is Matrix:
             variables[name] = _matrix(name)
         else:
-            raise ExpressionError(f"a pattern variable is scalar, Index, Indexed or Matrix; {function.__name__} has {name}: {sort}")
+            raise ExpressionError(f"a pattern variable is scalar, Index, Indexed, Vector or Matrix; {function.__name__} has {name}: {sort}")
     return variables
 
 

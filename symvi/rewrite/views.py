@@ -7,12 +7,13 @@ mathematics, so the matcher opens views: what it sees are the operands under the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from symvi.expr.build import Index, rename
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Apply, Contract, Node, Operator, Read, Reduce, Sum, Tensor, Term
 
-__all__ = ["head_of", "opened", "arguments_of", "opened_sum", "opened_reduction", "fresh_labels", "operator_read"]
+__all__ = ["head_of", "common_coefficient", "opened", "arguments_of", "opened_sum", "opened_reduction", "fresh_labels", "operator_read"]
 
 
 def opened(term: Term) -> tuple[Term, dict[Label, Index]]:
@@ -29,6 +30,14 @@ def arguments_of(term: Term, name: str) -> tuple[Term, ...] | None:
     if not isinstance(inner, Apply) or inner.function.name != name:
         return None
     return tuple(rename(child, renaming) for child in inner.children) if renaming else inner.children
+
+
+def common_coefficient(term: Term) -> Fraction:
+    """c for c (x ± y ± ...), a sum whose coefficients differ in sign only; the first of them counts. 1 for any other term."""
+    if not isinstance(term, Sum) or len(term.children) < 2:
+        return Fraction(1)
+    coefficients = [coefficient for coefficient, _ in term.terms]
+    return coefficients[0] if all(abs(c) == abs(coefficients[0]) for c in coefficients) else Fraction(1)
 
 
 def fresh_labels(labels: Iterable[Label], avoid: Iterable[Label]) -> dict[Label, Label]:

@@ -6,16 +6,36 @@ Not rules themselves: what the rules for logarithms of products and sums share.
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
 
-from symvi.atoms.elementwise import absolute, expm1, log, log1p, log_ndtr, logaddexp, softplus, sqrt
+from symvi.atoms.elementwise import (
+    absolute,
+    gammaln,
+    greater,
+    log,
+    log1mexp,
+    log1p,
+    log_cosh,
+    log_erfc,
+    log_mixture,
+    log_ndtr,
+    logaddexp,
+    softplus,
+    where,
+    xlogy,
+)  # fmt: skip
 from symvi.atoms.linear_algebra import is_spd, logdet
-from symvi.expr.build import add, as_term, contract, multiply, one, read, reduce, split_coefficient
-from symvi.expr.facts import is_nonnegative, is_positive
-from symvi.expr.nodes import Apply, Contract, Reduce, Sum, Term
+from symvi.expr.build import add, as_term, constant, contract, multiply, one, read, reduce, split_coefficient, zero
+from symvi.expr.facts import interval, is_nonnegative, is_positive
+from symvi.expr.nodes import Apply, Constant, Contract, Reduce, Sum, Term
 from symvi.rewrite.views import arguments_of, opened, opened_reduction, opened_sum, operator_read
 
-__all__ = ["closed_log", "logsumexp_of", "log_of_summands", "log_of_power", "may_take_log"]
+__all__ = [
+    "closed_log", "logsumexp_of", "log_of_summands", "log_of_power", "log_of_signed", "may_take_log", "weighted_exponentials", "SIGNED",
+]  # fmt: skip
 
+NOTHING = constant(-inf)
+NEAR_ONE = Fraction(1, 1000)
 Closed = tuple[Fraction, Term]  # log f = log c + term
 
 
@@ -44,9 +64,13 @@ def closed_log(term: Term) -> Closed | None:
     return None
 
 
+SIGNED = ("sinh", "tanh", "expm1", "exp_difference")
+_CLOSED = ("exp", "sigmoid", "ndtr", "erfc", "cosh", "sech", *SIGNED, "power", "sqrt", "gamma")
+
+
 def _closed_log_of_function(term: Term, name: str) -> Closed | None:
     unit = Fraction(1)
-    if name not in ("exp", "sigmoid", "ndtr", "erfc", "cosh", "power", "sqrt"):
+    if name not in _CLOSED:
         return None
     arguments = arguments_of(term, name)
     x = arguments[0]
@@ -57,12 +81,29 @@ def _closed_log_of_function(term: Term, name: str) -> Closed | None:
     if name == "ndtr":
         return unit, log_ndtr(x)
     if name == "erfc":
-        return Fraction(2), log_ndtr(-x * sqrt(as_term(2)))
-    if name == "cosh":
-        return unit, absolute(x) + log1p(expm1(-2 * absolute(x)) / 2)
+        return unit, log_erfc(x)
+    if name in ("cosh", "sech"):
+        return unit, log_cosh(x) if name == "cosh" else -log_cosh(x)
+    if name in SIGNED:
+        return (unit, log_of_signed(name, arguments)) if is_positive(term) else None
+    if name == "gamma":
+        return (unit, gammaln(x)) if is_positive(x) else None
     if name == "power":
-        return (unit, arguments[1] * log(x)) if is_nonnegative(x) else None
+        return (unit, xlogy(arguments[1], x)) if is_nonnegative(x) else None
     return (unit, log(x) / 2) if _holds_closed_factor(x) else None
+
+
+def log_of_signed(name: str, arguments: tuple[Term, ...]) -> Term:
+    """The logarithm of sinh, tanh, expm1 or a difference of exponentials, where it is positive."""
+    x = arguments[0]
+    if name == "exp_difference":
+        gap = arguments[1] - x if interval(x)[0] > -inf else where(greater(x, NOTHING), arguments[1] - x, 0.0)
+        return x + log1mexp(gap)
+    if name == "expm1":
+        return x + log1mexp(-x)
+    if name == "sinh":
+        return x + log1mexp(-2 * x) - log(as_term(2))
+    return log1mexp(-2 * x) - softplus(-2 * x)
 
 
 def _holds_closed_factor(term: Term) -> bool:
@@ -105,28 +146,68 @@ def logsumexp_of(term: Term) -> Term | None:
 
 def log_of_summands(term: Term) -> Term | None:
     """log(w1 e^a + w2 e^b + ... + c) in the log domain, where all operands are positive and one is an exponential."""
-    if not isinstance(term, Sum) or any(c <= 0 for c, _ in term.terms) or len(term.children) < 2:
+    parts = weighted_exponentials(term)
+    if parts is None or len(parts) < 2:
         return None
-    logs, any_exponential = [], False
+    shares = _log_of_mixture(parts)
+    if shares is not None:
+        return shares
+    if not all(weight is one or may_take_log(weight) for weight, _ in parts):
+        return None
+    unit = _common_weight(parts)
+    logs = [(weight / unit, exponent) for weight, exponent in parts]
+    return log(unit) + _add_logs([exponent if weight.payload == one.payload else exponent + log(weight) for weight, exponent in logs])
+
+
+def _common_weight(parts: list[tuple[Term, Term]]) -> Term:
+    """A number to be drawn out, so that log(3 + 3 e^x) - log(3) is softplus(x): the weight of e^0, or of all."""
+    weights = {weight.value for weight, exponent in parts if isinstance(weight, Constant)}
+    plain = [weight for weight, exponent in parts if isinstance(weight, Constant) and exponent is zero]
+    if plain or (len(weights) == 1 and all(isinstance(weight, Constant) for weight, _ in parts)):
+        return (plain or [parts[0][0]])[0]
+    return one
+
+
+def weighted_exponentials(term: Term) -> list[tuple[Term, Term]] | None:
+    """A sum as (weight, exponent) of each operand; operands without an exponential join into one with the exponent 0."""
+    if not isinstance(term, Sum):
+        return None
+    parts, plain = [], []
     for coefficient, operand in term.terms:
-        scaled = multiply([(as_term(coefficient), 1)])
         inner = operand.factors if isinstance(operand, Contract) and not operand.bound else ((operand, 1),)
-        parts = _exponent_and_weight(inner)
-        sums = logsumexp_of(operand) if parts is None else None
-        if parts is not None:
-            weight = parts[1] if coefficient == 1 else scaled * parts[1]
-            logs.append(parts[0] if weight.payload == one.payload else parts[0] + log(weight))
-        elif sums is not None:
-            logs.append(sums if coefficient == 1 else sums + log(scaled))
-        elif operand is one or may_take_log(operand):
-            logs.append(log(scaled * operand))
-            continue
+        exponents = [(Fraction(power), arguments_of(factor, "exp")) for factor, power in inner]
+        weight = multiply([(as_term(coefficient), 1), *(pair for pair, (_, x) in zip(inner, exponents, strict=True) if x is None)])
+        found = add([(power, x[0]) for power, x in exponents if x is not None])
+        if any(x is not None for _, x in exponents):
+            parts.append((weight, found))
+        elif (sums := logsumexp_of(operand)) is not None:
+            parts.append((as_term(coefficient), sums))
         else:
-            return None
-        any_exponential = True
-    if not any_exponential:
+            plain.append((coefficient, operand))
+    if not parts:
         return None
-    return _add_logs(logs)
+    return [*parts, (add(plain), zero)] if plain else parts
+
+
+def _log_of_mixture(parts: list[tuple[Term, Term]]) -> Term | None:
+    """log Σ w e^x where the weights add up to a number: beside its logarithm it vanishes with the exponents, and so must what rounds.
+
+    Two weights, or numbers near 1. These may miss it by some units in the last place, as 0.3 + 0.7 does.
+    """
+    total = add([(Fraction(1), weight) for weight, _ in parts])
+    numbers = all(isinstance(weight, Constant) for weight, _ in parts)
+    if not isinstance(total, Constant) or total.value <= 0 or (abs(total.value - 1) > NEAR_ONE if numbers else len(parts) != 2):
+        return None
+    if not all(is_nonnegative(weight) for weight, _ in parts):
+        return None
+    if isinstance(parts[0][0] / total, Sum):  # 1 - w of a small w: its complement is w itself, and not 1 - (1 - w)
+        parts = parts[::-1]
+    (above, result), *others = parts
+    near = abs(total.value - 1) <= NEAR_ONE
+    for weight, exponent in others:
+        result = log_mixture(above / (above + weight), result, exponent)
+        above = above + weight
+    return result + (log1p(as_term(total.value - 1)) if near else log(total))
 
 
 def _add_logs(logs: list[Term]) -> Term:

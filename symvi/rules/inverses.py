@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symvi.atoms.array_atom import axes_of
 from symvi.atoms.linear_algebra import inverse, is_symmetric, solve
+from symvi.expr import provenance
 from symvi.expr.build import contract, delta, read, rename, tensor
 from symvi.expr.dims import dim
 from symvi.expr.labels import Label, sort_labels
@@ -11,6 +12,7 @@ from symvi.expr.nodes import Array, Contract, Operator, Read, Tensor, Term
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
 from symvi.rewrite.views import opened_sum, operator_read
+from symvi.rules.factored import solve_columns
 
 M, B, K = dim("M"), dim("B"), dim("K")
 i, j, k = Label(M, 0), Label(M, 1), Label(M, 2)
@@ -22,7 +24,7 @@ class Side:
 
     def __init__(self, node: Contract, factor: Read, summed: Label, kept: Label, transposed: bool):
         operator = factor.array
-        self.matrix = operator.children[0]
+        self.matrix, self.site = operator.children[0], provenance.site_of(operator)
         self.batch, self.kept, self.summed = factor.indices[:-2], kept, summed
         self.transposed = transposed and not is_symmetric(self.matrix)
         others = [(f, e) for f, e in node.factors if f is not factor]
@@ -49,14 +51,15 @@ class Side:
 
     @property
     def possible(self) -> bool:
+        """Several columns are one right side, unless the other index of the inverse is among them."""
         labels = (*self.batch, self.summed)
-        return all(isinstance(index, Label) for index in labels) and len(set(labels)) == len(labels) and len(self.columns) <= 1
+        plain = all(isinstance(index, Label) for index in labels) and len(set(labels)) == len(labels)
+        return plain and (len(self.columns) <= 1 or self.kept not in self.columns)
 
     def result(self) -> Term:
-        axes = (*self.batch, self.summed, *self.columns)
-        solved = solve(self.matrix, tensor(self.right, axes), attributes=(self.transposed, not self.columns))
-        value = read(solved, (*self.batch, self.kept, *self.columns))
-        return contract(self.bound, [(value, 1), *self.rest])
+        with provenance.within(self.site):  # a singular matrix is named with the line of its inverse
+            solved = solve_columns(self.matrix, self.right, self.batch, self.summed, self.columns, self.transposed, self.kept)
+        return contract(self.bound, [(solved, 1), *self.rest])
 
 
 def _sides(node: Contract) -> list[Side]:
@@ -89,8 +92,9 @@ def _vectors():
 def _matrices():
     A, W, V = example.matrix("A", M, M), example.array("W", M, K), example.array("V", M, K)
     inv, other = inverse(A), example.matrix("C", M, M)
-    d = Label(K, 1)
+    d, T = Label(K, 1), example.array("T", B, M, K)
     return [
+        contract([j], [(read(inv, (i, j)), 1), (read(T, (b, j, c)), 1)]),
         contract([j], [(read(inv, (i, j)), 1), (read(W, (j, c)), 1)]),
         contract([i, j], [(read(inv, (i, j)), 1), (read(W, (i, c)), 1), (read(V, (j, d)), 1)]),
         contract([i, j], [(read(inv, (i, j)), 1), (read(other, (j, i)), 1)]),
@@ -98,12 +102,15 @@ def _matrices():
     ]
 
 
-def _two_columns():
-    A, T = example.matrix("A", M, M), example.array("T", M, K, B)
-    return contract([j], [(read(inverse(A), (i, j)), 1), (read(T, (j, c, b)), 1)])
+def _trace_of_stack():
+    A, T = example.matrix("A", M, M), example.array("T", M, M, B)
+    return contract([i, j], [(read(inverse(A), (i, j)), 1), (read(T, (j, i, b)), 1)])
 
 
-@rule.procedure(head="product", stage=("stable", "simple"), kind="stabilise", example=_vectors, counterexample=_matrices, priority=6)
+@rule.procedure(
+    head="product", stage=("stable", "simple"), kind="stabilise",
+    example=_vectors, counterexample=_matrices, priority=6, needs=("read inverse()",),
+)  # fmt: skip
 def inverse_times_vector(node: Contract) -> Term | None:
     """A^-1 b = solve(A, b), y' A^-1 b = y' solve(A, b): half the work and the smaller residual."""
     for side in _sides(node):
@@ -112,7 +119,10 @@ def inverse_times_vector(node: Contract) -> Term | None:
     return None
 
 
-@rule.procedure(head="product", stage="stable", kind="stabilise", example=_matrices, counterexample=_two_columns, priority=5)
+@rule.procedure(
+    head="product", stage="stable", kind="stabilise",
+    example=_matrices, counterexample=_trace_of_stack, priority=5, needs=("read inverse()",),
+)  # fmt: skip
 def inverse_times_matrix(node: Contract) -> Term | None:
     """A^-1 B = solve(A, B), also inside B' A^-1 B and trace(A^-1 B)."""
     sides = _sides(node)
@@ -138,7 +148,10 @@ def _not_undone():
     ]
 
 
-@rule.procedure(head="product", stage=("stable", "simple"), kind="stabilise", example=_undone, counterexample=_not_undone, priority=8)
+@rule.procedure(
+    head="product", stage=("stable", "simple"), kind="stabilise",
+    example=_undone, counterexample=_not_undone, priority=8, needs=("read inverse()",),
+)  # fmt: skip
 def inverse_times_itself(node: Contract) -> Term | None:
     """A^-1 A = A A^-1 = I."""
     for factor, exponent in node.factors:
@@ -164,6 +177,47 @@ def _partner(term: Term, matrix: Array, batch: tuple, summed: Label, first: bool
         indices = (*batch, summed, other) if first else (*batch, other, summed)
         if read(matrix, indices) is term:
             return other
+    return None
+
+
+def _products_of_solves():
+    A, y, W = example.matrix("A", M, M), example.array("y", M), example.array("W", M, K)
+    x, X, turned = (solve(A, right, attributes=how) for right, how in ((y, (False, True)), (W, (False, False)), (y, (True, True))))
+    return [
+        contract([j], [(read(A, (i, j)), 1), (read(x, (j,)), 1)]),
+        contract([j], [(read(A, (i, j)), 1), (read(X, (j, c)), 1)]),
+        contract([j], [(read(A, (j, i)), 1), (read(turned, (j,)), 1)]),
+        contract([i, j], [(read(A, (i, j)), 1), (read(x, (j,)), 1), (read(y, (i,)), 1)]),
+    ]
+
+
+def _other_products():
+    A, y = example.matrix("A", M, M), example.array("y", M)
+    x = read(solve(A, y, attributes=(False, True)), (j,))
+    return [contract([j], [(read(A, (j, i)), 1), (x, 1)]), contract([j], [(read(A, (i, j)), 1), (x, 1), (read(y, (j,)), 1)])]
+
+
+@rule.procedure(
+    head="product", stage=("stable", "simple"), kind="stabilise", example=_products_of_solves, counterexample=_other_products, priority=8
+)
+def matrix_times_solve(node: Contract) -> Term | None:
+    """A solve(A, b) = b."""
+    for factor, exponent in node.factors:
+        found = operator_read(factor, "solve") if node.bound and exponent == 1 else None
+        if found is None:
+            continue
+        (matrix, right), (transposed, _) = found[0].children, found[0].attributes
+        place = len(matrix.shape) - 2
+        batch, row, columns = found[1][:place], found[1][place], found[1][place + 1 :]
+        carriers = [(f, e) for f, e in node.factors if isinstance(row, Label) and row in f.labels and f is not factor]
+        if row not in node.bound or len(carriers) != 1 or carriers[0][1] != 1 or factor.indices.count(row) != 1:
+            continue
+        if any(row in index.labels for index in factor.indices if not isinstance(index, Label)):
+            continue
+        far = _partner(carriers[0][0], matrix, batch, row, first=transposed)
+        if far is not None:
+            rest = [(f, e) for f, e in node.factors if f is not factor and f is not carriers[0][0]]
+            return contract([label for label in node.bound if label != row], [*rest, (read(right, (*batch, far, *columns)), 1)])
     return None
 
 

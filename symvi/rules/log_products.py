@@ -1,18 +1,35 @@
 """Logarithms of products, powers and roots; products with logarithms where zero times infinity means zero."""
 
 from fractions import Fraction
+from math import inf
 
-from symvi.atoms.elementwise import cosh, erfc, exp, is_apply, log, ndtr, power, sigmoid, sqrt, xlogy
-from symvi.expr.build import add, constant, contract, multiply, reduce, split_coefficient
+from symvi.atoms.elementwise import (
+    cosh,
+    erfc,
+    exp,
+    is_apply,
+    log,
+    log1p,
+    log_ndtr,
+    log_product,
+    log_ratio,
+    ndtr,
+    power,
+    rel_entr,
+    sigmoid,
+    sqrt,
+    xlog1py,
+    xlogy,
+)  # fmt: skip
+from symvi.expr.build import add, constant, contract, multiply, reduce, scale, split_coefficient
 from symvi.expr.dims import dim
 from symvi.expr.facts import interval, is_nonnegative
-from symvi.expr.nodes import Contract, Term
+from symvi.expr.nodes import Apply, Constant, Contract, NamedConstant, Term, postorder
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
 from symvi.rewrite.variables import Index, Indexed
 from symvi.rewrite.views import arguments_of, opened
 from symvi.rules.closed_logs import closed_log, log_of_power
-from symvi.rules.log_sums import log_mean_exp_example
 
 N = dim("N")
 
@@ -25,8 +42,8 @@ def log_root(x):
 
 @rule(stage="stable", kind="stabilise", when=lambda x: is_nonnegative(x))
 def log_of_variable_power(x, p):
-    """log(x^p) = p log(x), for x >= 0."""
-    return log(power(x, p)), p * log(x)
+    """log(x^p) = xlogy(p, x), for x >= 0: x^p can over- and underflow; 0^0 is 1."""
+    return log(power(x, p)), xlogy(p, x)
 
 
 @rule(stage="stable", kind="reassociate", when=is_nonnegative, bounded=(0.05, 20.0))
@@ -44,25 +61,45 @@ def _factors(term: Term) -> tuple[Fraction, tuple[tuple[Term, int], ...]]:
 
 def _powers():
     x, p = example.term("x", N), example.term("p", N, stated=example.POSITIVE)
-    return [log(x**2), log(x**3), log(1 / p), log(p**4), log(1 / x**2)]
+    q = example.term("q", N, stated=example.Stated((-1.0, 0.0)))
+    bare = [log(x**2), log(x**3), log(1 / p), log(p**4), log(1 / x**2)]
+    return [*bare, log(4 * x**2), log(3 / x**2), log(-1 / q), log(-1 / (3 * q)), log(-(x**3) / 2)]
 
 
-@rule.procedure(head="log", stage="stable", kind="stabilise", example=_powers, counterexample=lambda: [log(example.term("x", N))])
+def _no_powers():
+    x, p = example.term("x", N), example.term("p", N, stated=example.POSITIVE)
+    return [log(x), log(3 * x), log(1 / x), log(-(x**2)), log(3 / p)]
+
+
+@rule.procedure(head="log", stage="stable", kind="reassociate", example=_powers, counterexample=_no_powers)
 def log_power(node: Term) -> Term | None:
-    """log(x^k) = k log|x|, or k log(x) for odd k > 0 or x >= 0: x^k can overflow and underflow."""
+    """log(c x^k) = k log(c^(1/k) |x|), without the absolute value for odd k or x >= 0: x^k can overflow and underflow."""
     coefficient, factors = _factors(node.children[0])
     ((base, exponent), *others) = factors
-    if coefficient != 1 or others or exponent == 1:
+    if others or exponent == 1 or (coefficient < 0 and exponent % 2 == 0):
         return None
-    if exponent < 0 and exponent % 2 and not is_nonnegative(base):  # log(1 / -inf)
+    if coefficient < 0:
+        coefficient, base = -coefficient, -base
+    if exponent < 0 and exponent % 2 and interval(base)[0] == -inf:  # log(1 / -inf)
         return None
-    return log_of_power(base, exponent)
+    root = _root(coefficient, exponent)
+    if exponent == -1 and (root > 1 and interval(base)[1] == inf or float(root) != root):  # it overflows, or rounds once more
+        return None
+    return log_of_power(scale(root, base), exponent)
+
+
+def _root(value: Fraction, degree: int) -> Fraction:
+    """value^(1 / degree), for value > 0, exact where it is rational."""
+    if degree < 0:
+        return _root(1 / value, -degree)
+    root = Fraction(round(value.numerator ** (1 / degree)), round(value.denominator ** (1 / degree)))
+    return root if root**degree == value else Fraction(float(value) ** (1 / degree))
 
 
 def _positive_parts():
     x, y = example.term("x", N), example.term("y", N, stated=example.POSITIVE)
-    known = [exp(x) * y, exp(-(x**2)) / 3, sigmoid(x) * y, 2 * ndtr(x), erfc(x) / 3, 2 * cosh(x), exp(y) / sqrt(exp(x))]
-    return [*map(log, known), log_mean_exp_example()]
+    known = [exp(x) * y, exp(-(x**2)) / 3, sigmoid(x) * y, 2 * ndtr(x), erfc(x) / 3, 2 * cosh(x), y * sqrt(sigmoid(x))]
+    return [log(product) for product in known]
 
 
 def _plain_products():
@@ -90,6 +127,28 @@ def log_of_product(node: Term) -> Term | None:
         return None
     left = multiply([(constant(coefficient), 1), *rest])
     return add([*logs, (Fraction(1), log(left))])
+
+
+def _halved_tails():
+    x, y = example.term("x", N), example.term("y", N)
+    return [log(erfc(x) / 2), log(2 / erfc(x)), log(erfc(x) * erfc(y) / 4)]
+
+
+def _other_tails():
+    x, y = example.term("x", N), example.term("y", N)
+    return [log(3 * erfc(x)), log(erfc(x) * y / 2)]
+
+
+@rule.procedure(
+    head="log", stage="stable", kind="reassociate", example=_halved_tails, counterexample=_other_tails, bounded=(0.05, 20.0), priority=8
+)  # fmt: skip
+def log_of_halved_tails(node: Term) -> Term | None:
+    """log(Π (erfc(x) / 2)^k) = Σ k log_ndtr(-x sqrt(2)): no cancellation where erfc is near 2."""
+    coefficient, factors = _factors(node.children[0])
+    tails = [(Fraction(e), arguments_of(f, "erfc")) for f, e in factors]
+    if any(x is None for _, x in tails) or coefficient * Fraction(2) ** sum(int(e) for e, _ in tails) != 1:
+        return None
+    return add([(e, log_ndtr(-x[0] * sqrt(2))) for e, x in tails])
 
 
 def _same_side():
@@ -139,3 +198,82 @@ def xlogy_fold(node: Contract) -> Term | None:
 
 def _may_be_zero_count(term: Term) -> bool:
     return term.kind in "bi" and interval(term)[0] == 0
+
+
+def _entropies():
+    x, p = example.term("x", N), example.term("p", N, stated=example.SMALL)
+    inside = contract(p.labels, [(p, 1), (log(p), 1)])
+    return [x * log(x), -3 * p**2 * log(p), (1 - p) * log1p(-p), inside, p * log(2 * p), x * log_ratio(x, p)]
+
+
+def _no_entropies():
+    x, p = example.term("x", N), example.term("p", N, stated=example.POSITIVE)
+    return [p * log(p), x * log(p), log(x) / x, (1 + x) * log1p(-x), x * log_product(p, p + 1)]
+
+
+@rule.procedure(head="product", stage="stable", kind="stabilise", example=_entropies, counterexample=_no_entropies, priority=6)
+def x_log_x(node: Contract) -> Term | None:
+    """x log(c x) = xlogy(x, c x), (1 + x) log1p(x) = xlog1py(1 + x, x), x log(x / y) = rel_entr(x, y), where x can be 0: 0 log(0) is 0."""
+    powers = dict(node.factors)
+    for factor, exponent in node.factors:
+        if exponent != 1:
+            continue
+        for zero, folded in _where_zero(factor):
+            if powers.get(zero, 0) >= 1 and zero.labels >= factor.labels and interval(zero)[0] <= 0:
+                rest = [(f, e - (f is zero)) for f, e in node.factors if f is not factor]
+                return contract(node.bound, [*rest, (folded, 1)])
+    return None
+
+
+def _where_zero(factor: Term) -> list[tuple[Term, Term]]:
+    """(x, x times the logarithm) for each x at whose zero the logarithm is infinite."""
+    inner, _ = opened(factor)
+    name = inner.name if isinstance(inner, Apply) else ""
+    if name not in ("log", "log1p", "log_ratio"):
+        return []
+    arguments = arguments_of(factor, name)
+    if name == "log":
+        (x,) = arguments
+        _, bare = split_coefficient(x)
+        return [(bare, xlogy(bare, x))]
+    if name == "log1p":
+        return [(1 + arguments[0], xlog1py(1 + arguments[0], arguments[0]))]
+    return [(arguments[0], rel_entr(*arguments))]
+
+
+def _two_factors():
+    x, y, z = (example.term(name, N) for name in "xyz")
+    p, q = example.term("p", N, stated=example.POSITIVE), example.term("q", N, stated=example.POSITIVE)
+    return [log(x * y), log(x / y), log(3 * x * y), log(x**2 / (y * z)), log(1 / (p * q))]
+
+
+def _no_two_factors():
+    x, p = example.term("x", N), example.term("p", N, stated=example.POSITIVE)
+    return [log(2 * x), log(1 / x), log(x**2), log(p**-2), log(x / sqrt(2)), log(1 + x * p)]
+
+
+@rule.procedure(head="log", stage="stable", kind="stabilise", example=_two_factors, counterexample=_no_two_factors, priority=1)
+def log_of_two(node: Term) -> Term | None:
+    """log(x y) = log_product(x, y), log(x / y) = log_ratio(x, y): x y over- and underflows, and its rounding counts where it is near 1."""
+    coefficient, factors = _factors(node.children[0])
+    numbers = [(f, e) for f, e in factors if isinstance(f, NamedConstant) or not f.labels and _is_number(f)]
+    above = [(f, e) for f, e in factors if e > 0 and (f, e) not in numbers]
+    below = [(f, -e) for f, e in factors if e < 0 and (f, e) not in numbers]
+    scale = multiply([(constant(coefficient), 1), *numbers])
+    if above and below:
+        return log_ratio(multiply([(scale, 1), *above]), multiply(below))
+    if len(above) >= 2:
+        return log_product(multiply([(scale, 1), *above[:-1]]), multiply(above[-1:]))
+    if len(below) >= 2 and coefficient == 1 and not numbers and is_nonnegative(node.children[0]):
+        return -log_product(multiply(below[:-1]), multiply(below[-1:]))
+    return None
+
+
+@rule(stage=("stable", "simple"), kind="exact", when=lambda x, y: is_nonnegative(x) and is_nonnegative(y))
+def exponential_of_log_product(x, y):
+    """e^(log(x y)) = x y, for x, y >= 0."""
+    return exp(log_product(x, y)), x * y
+
+
+def _is_number(term: Term) -> bool:
+    return all(isinstance(n, (Constant, NamedConstant)) or n.children for n in postorder((term,))) and term.kind == "f"

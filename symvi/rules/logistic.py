@@ -1,8 +1,18 @@
 """The logistic function and its logarithms, however they were typed."""
 
-from symvi.atoms.elementwise import exp, log, log1p, logit, sigmoid, softplus
-from symvi.expr.facts import interval
+from fractions import Fraction
+
+from symvi.atoms.elementwise import exp, log, log1p, logit, sigmoid, softplus, tanh
+from symvi.expr.build import add, contract, multiply, one
+from symvi.expr.dims import dim
+from symvi.expr.facts import interval, is_nonnegative
+from symvi.expr.nodes import Constant, Contract, Sum, Term
+from symvi.rewrite import example
 from symvi.rewrite.rule import rule
+from symvi.rewrite.views import arguments_of
+from symvi.rules.closed_logs import may_take_log, weighted_exponentials
+
+N = dim("N")
 
 
 @rule(stage="stable", kind="stabilise")
@@ -27,6 +37,38 @@ def sigmoid_fold(x):
 def sigmoid_quotient(x):
     """e^x / (1 + e^x) = sigmoid(x): no infinity over infinity."""
     return exp(x) / (1 + exp(x)), sigmoid(x)
+
+
+def _fractions():
+    x, w = example.term("x", N), example.term("w", N, stated=example.Stated((0.05, 20.0)))
+    return [1 / (1 + 3 * exp(-x)), w / (w + exp(x)), 1 / (2 + w * exp(x)) ** 2, exp(x) / (3 + exp(x))]
+
+
+def _no_fractions():
+    x, y, w = example.term("x", N), example.term("y", N), example.term("w", N)
+    return [1 / (w + exp(x)), 1 / (1 - exp(x)), 1 / (exp(x) + exp(y)), 1 / (1 + exp(x) + exp(y))]
+
+
+@rule.procedure(head="product", stage="stable", kind="reassociate", example=_fractions, counterexample=_no_fractions, bounded=(0.05, 1e3))
+def sigmoid_of_ratio(node: Contract) -> Term | None:
+    """1 / (w + v e^x) = sigmoid(log w - log v - x) / w, for w > 0 and v > 0: its derivative is no quotient of overflowing exponentials."""
+    for below, power in node.factors:
+        parts = weighted_exponentials(below) if power < 0 and isinstance(below, Sum) and len(below.children) >= 2 else None
+        if parts is None or len(parts) != 2 or not isinstance(parts[1][1], Constant):
+            continue
+        (v, exponent), (w, _) = parts
+        if not (may_take_log(w) and may_take_log(v)):
+            continue
+        odds = add([(Fraction(1), _log(w)), (Fraction(-1), _log(v)), (Fraction(-1), exponent)])
+        top = next((f for f, e in node.factors if e > 0 and arguments_of(f, "exp") == (exponent,)), None)
+        share = sigmoid(-odds) / (v * top) if top is not None else sigmoid(odds) / w
+        rest = [(f, e) for f, e in node.factors if f is not below]
+        return contract(node.bound, [*rest, (share, -power)])
+    return None
+
+
+def _log(weight: Term) -> Term:
+    return log(weight) if weight is not one else Constant.make((Fraction(0),), (), kind="f")
 
 
 @rule(stage=("stable", "simple"), kind="stabilise")
@@ -57,6 +99,59 @@ def log1p_of_minus_sigmoid(x):
 def softplus_difference(x):
     """softplus(x) - softplus(-x) = x."""
     return softplus(x) - softplus(-x), x
+
+
+@rule(stage=("stable", "simple"), kind="stabilise")
+def softplus_less_argument(x):
+    """softplus(x) - x = softplus(-x): no cancellation for a large x."""
+    return softplus(x) - x, softplus(-x)
+
+
+@rule(stage=("stable", "simple"), kind="stabilise", partial=False)
+def tanh_of_sigmoid(x):
+    """2 sigmoid(x) - 1 = tanh(x / 2): no cancellation near zero."""
+    return 2 * sigmoid(x) - 1, tanh(x / 2)
+
+
+def _slopes():
+    x, y = example.term("x", N), example.term("y", N)
+    return [sigmoid(x) * sigmoid(-x) ** 2 - sigmoid(x) ** 2 * sigmoid(-x), y * sigmoid(-x) - y * sigmoid(x), sigmoid(x) - sigmoid(-x)]
+
+
+def _no_slopes():
+    x, y = example.term("x", N), example.term("y", N)
+    return [sigmoid(x) - sigmoid(y), y * sigmoid(x) - sigmoid(-x), sigmoid(x) + y * sigmoid(-x)]
+
+
+@rule.procedure(head="sum", stage=("stable", "simple"), kind="stabilise", example=_slopes, counterexample=_no_slopes)
+def tanh_of_complements(node: Sum) -> Term | None:
+    """f sigmoid(x) - f sigmoid(-x) = f tanh(x / 2): no cancellation near zero."""
+    for position, (coefficient, term) in enumerate(node.terms):
+        for x, rest, bound in _sigmoids(term):
+            for other, (opposite, twin) in enumerate(node.terms[position + 1 :], position + 1):
+                if opposite == -coefficient and any(y is -x and r is rest and b == bound for y, r, b in _sigmoids(twin)):
+                    kept = [item for index, item in enumerate(node.terms) if index not in (position, other)]
+                    return add([(coefficient, contract(bound, [(rest, 1), (tanh(x / 2), 1)])), *kept])
+    return None
+
+
+def _sigmoids(term: Term) -> list[tuple[Term, Term, tuple]]:
+    """(x, the other factors, bound labels) for each factor sigmoid(x)."""
+    factors, bound = (term.factors, term.bound) if isinstance(term, Contract) else (((term, 1),), ())
+    found = [(f, arguments_of(f, "sigmoid")) for f, e in factors if e > 0]
+    return [(x[0], multiply([(g, e - (g is f)) for g, e in factors]), bound) for f, x in found if x is not None]
+
+
+@rule(stage="stable", kind="stabilise", when=lambda p: interval(p)[0] >= 0 and interval(p)[1] <= 1)
+def logit_fold(p):
+    """log(p / (1 - p)) = logit(p), for 0 <= p <= 1."""
+    return log(p / (1 - p)), logit(p)
+
+
+@rule(stage="stable", kind="exact", when=is_nonnegative)
+def softplus_of_log(x):
+    """softplus(log x) = log1p(x), for x >= 0."""
+    return softplus(log(x)), log1p(x)
 
 
 @rule(stage="stable", kind="stabilise")

@@ -1,19 +1,18 @@
 """Determinants and factors of structured matrices."""
 
-from fractions import Fraction
-
 from symvi.atoms.array_atom import axes_of
-from symvi.atoms.elementwise import absolute, log
-from symvi.atoms.linear_algebra import cholesky, det, diagonal, inverse, is_spd, logdet, solve
-from symvi.expr.build import add, constant, contract, delta, multiply, read, read_own, reduce, rename, size, split_coefficient, tensor
+from symvi.atoms.elementwise import absolute, greater_equal, log, sign, sqrt, where, xlogy
+from symvi.atoms.linear_algebra import cholesky, det, det_sign, diagonal, inverse, is_spd, logdet, solve, transpose
+from symvi.expr.build import constant, contract, delta, read, read_own, rename, tensor
 from symvi.expr.dims import dim
-from symvi.expr.facts import is_nonnegative, is_positive, matrix_facts
+from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Array, Contract, Operator, Read, Tensor, Term
+from symvi.expr.nodes import Array, Contract, Operator, Read, Term
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
 from symvi.rewrite.variables import Matrix
-from symvi.rewrite.views import opened_sum, operator_read
+from symvi.rewrite.views import operator_read
+from symvi.rules.factored import DETERMINANTS, determinant, is_named, square_product
 
 M, B = dim("M"), dim("B")
 
@@ -30,6 +29,12 @@ def log_det(A: Matrix):
     return log(read(det(A), ())), read(logdet(A), ())
 
 
+@rule(stage="stable", kind="stabilise", when=lambda A: is_spd(A))
+def multiple_of_log_det(A: Matrix, p):
+    """xlogy(p, det A) = p logdet(A) for a positive definite A, also where a power of the determinant underflows."""
+    return xlogy(p, read(det(A), ())), p * read(logdet(A), ())
+
+
 @rule(stage="stable", kind="stabilise")
 def logdet_of_inverse(A: Matrix):
     """logdet(A^-1) = -logdet(A)."""
@@ -42,136 +47,45 @@ def det_of_inverse(A: Matrix):
     return read(det(inverse(A)), ()), 1 / read(det(A), ())
 
 
-def _on_batch(term: Term, array: Array, batch: tuple) -> Term:
-    """A term on the canonical batch axes of `array`, at the indices `batch`."""
-    return rename(term, dict(zip(axes_of(array)[:-2], batch, strict=True)))
+@rule(stage="stable", kind="stabilise")
+def det_sign_of_inverse(A: Matrix):
+    """sign|A^-1| = sign|A|."""
+    return read(det_sign(inverse(A)), ()), read(det_sign(A), ())
 
 
-def _triangular(name):
-    def build():
-        low = example.matrix("L", M, M, facts=("lower",))
-        batched = example.matrix("D", B, M, M, facts=("diagonal",))
-        factor = cholesky(example.matrix("A", M, M, facts=("spd",)))
-        return [read_own(name(low)), read_own(name(batched)), read_own(name(factor))]
-
-    return build
+@rule(stage="stable", kind="stabilise", when=lambda A: "spd" in matrix_facts(A))
+def det_sign_of_definite(A: Matrix):
+    """sign|A| = 1 for a positive definite A."""
+    return read(det_sign(A), ()), constant(1.0)
 
 
-def _dense(name):
-    def build():
-        return [read_own(name(example.matrix("A", M, M))), read_own(name(example.matrix("S", M, M, facts=("spd",))))]
+@rule(stage="stable", kind="stabilise")
+def sign_of_det(A: Matrix):
+    """sign(det A) = sign|A|: the determinant over- and underflows."""
+    return sign(read(det(A), ())), read(det_sign(A), ())
 
-    return build
+
+def _triangular():
+    low = example.matrix("L", M, M, facts=("lower",))
+    batched = example.matrix("D", B, M, M, facts=("diagonal",))
+    return [read_own(name(array)) for name in (logdet, det, det_sign) for array in (low, batched)]
 
 
-@rule.procedure(head="read logdet()", stage="stable", kind="stabilise", example=_triangular(logdet), counterexample=_dense(logdet))
-def logdet_of_triangular(node: Read) -> Term | None:
-    """logdet(L) = Σ log|L_ii| for a triangular or diagonal L."""
+def _dense():
+    A, S = example.matrix("A", M, M), example.matrix("S", M, M, facts=("spd",))
+    return [read_own(name(array)) for name in (logdet, det, det_sign) for array in (A, S)]
+
+
+@rule.procedure(head=DETERMINANTS, stage="stable", kind="stabilise", example=_triangular, counterexample=_dense)
+def determinant_of_triangular(node: Read) -> Term | None:
+    """|L| = Π L_ii for a triangular or diagonal L, and so for its logarithm and sign."""
     matrix = node.array.children[0]
     if "lower" not in matrix_facts(matrix):
         return None
-    entries = diagonal(matrix)
-    index = axes_of(matrix)[-2]
-    if isinstance(matrix, Operator) and matrix.name == "cholesky":  # its diagonal is positive
-        positive = True
-    else:
-        positive = is_positive(entries)
-    return _on_batch(contract([index], [(log(entries if positive else absolute(entries)), 1)]), matrix, node.indices)
-
-
-@rule.procedure(head="read det()", stage="stable", kind="stabilise", example=_triangular(det), counterexample=_dense(det))
-def det_of_triangular(node: Read) -> Term | None:
-    """det(L) = Π L_ii for a triangular or diagonal L."""
-    matrix = node.array.children[0]
-    if "lower" not in matrix_facts(matrix):
-        return None
-    return _on_batch(reduce("prod", [axes_of(matrix)[-2]], diagonal(matrix)), matrix, node.indices)
-
-
-def _scaled(name):
-    def build():
-        c, A = example.term("c", stated=example.POSITIVE), example.matrix("A", M, M)
-        S = example.matrix("S", B, M, M)
-        batch_weight = example.term("w", B)
-        return [
-            read_own(name(tensor(c * read_own(A), axes_of(A)))),
-            read_own(name(tensor(-3 * read_own(A), axes_of(A)))),
-            read_own(name(tensor(batch_weight**-2 * read_own(S), axes_of(S)))),
-        ]
-
-    return build
-
-
-def _weighted_rows(name):
-    def build():
-        A, d = example.matrix("A", M, M), example.term("d", M)
-        return [read_own(name(tensor(d * read_own(A), axes_of(A)))), read_own(name(tensor(2 + read_own(A), axes_of(A))))]
-
-    return build
-
-
-@rule.procedure(head="read logdet()", stage="stable", kind="reassociate", example=_scaled(logdet), counterexample=_weighted_rows(logdet))
-def logdet_of_scaled(node: Read) -> Term | None:
-    """logdet(c A) = n log|c| + logdet(A), for a scalar c."""
-    matrix = node.array.children[0]
-    if not isinstance(matrix, Tensor):
-        return None
-    i, j = matrix.axes[-2:]
-    coefficient, operand = split_coefficient(matrix.term)
-    factors = operand.factors if isinstance(operand, Contract) and not operand.bound else ((operand, 1),)
-    scalars = [(f, e) for f, e in factors if not f.labels & {i, j}]
-    kept = [(f, e) for f, e in factors if f.labels & {i, j}]
-    if not kept or not (scalars or coefficient != 1):
-        return None
-    logs = [(Fraction(e), log(f if is_nonnegative(f) else absolute(f))) for f, e in scalars]
-    if abs(coefficient) != 1:
-        logs.append((Fraction(1), log(constant(abs(coefficient)))))
-    rest = logdet(tensor(multiply(kept), matrix.axes))
-    batch = _on_batch(size(i.dim) * add(logs), matrix, node.indices)
-    return batch + read(rest, node.indices)
-
-
-def _products(name):
-    def build():
-        A, C = example.matrix("A", M, M), example.matrix("C", M, M)
-        return read_own(name(tensor(_product_term(A, C), axes_of(A))))
-
-    return build
-
-
-def _product_term(A: Array, C: Array) -> Term:
-    i, j = axes_of(A)
-    k = Label(i.dim, 2)
-    return contract([k], [(read(A, (i, k)), 1), (read(C, (k, j)), 1)])
-
-
-def _rectangular(name):
-    def build():
-        U, V = example.matrix("U", M, B), example.matrix("V", B, M)
-        i, k, j = Label(M, 0), Label(B, 0), Label(M, 1)
-        return read_own(name(tensor(contract([k], [(read(U, (i, k)), 1), (read(V, (k, j)), 1)]), (i, j))))
-
-    return build
-
-
-@rule.procedure(head="read logdet()", stage="stable", kind="reassociate", example=_products(logdet), counterexample=_rectangular(logdet))
-def logdet_of_product(node: Read) -> Term | None:
-    """logdet(A B) = logdet(A) + logdet(B), for square A and B."""
-    matrix = node.array.children[0]
-    found = opened_sum(matrix.term, matrix.axes) if isinstance(matrix, Tensor) else None
-    if found is None or len(found[0]) != 1 or len(found[1]) != 2:
-        return None
-    i, j = matrix.axes[-2:]
-    ((k,), factors) = found
-    left = [f for f, e in factors if e == 1 and {i, k} <= f.labels and j not in f.labels]
-    right = [f for f, e in factors if e == 1 and {k, j} <= f.labels and i not in f.labels]
-    if k.dim != i.dim:
-        return None
-    if len(left) != 1 or len(right) != 1:
-        return None
-    batch = matrix.axes[:-2]
-    parts = [logdet(tensor(left[0], (*batch, i, k))), logdet(tensor(right[0], (*batch, k, j)))]
-    return add([(Fraction(1), read(part, node.indices)) for part in parts])
+    if is_named(matrix, "cholesky") and is_spd(matrix.children[0]) and node.array.name == "logdet":
+        return None  # half the determinant of that
+    row, entries = axes_of(matrix)[-2], diagonal(matrix)
+    return determinant(node, [], diagonals=[(entries, 1, row)])
 
 
 @rule.procedure(
@@ -247,3 +161,50 @@ def cholesky_gram(node: Contract) -> Term | None:
         joined = read(left.children[0], (*first[:-2], first[-2], second[-2]))
         return contract([b for b in node.bound if b != label], [*rest, (joined, 1)])
     return None
+
+
+def _grams_of_triangles():
+    low, batched = example.matrix("L", M, M, facts=("lower",)), example.matrix("L", B, M, M, facts=("lower",))
+    i, j, k, b = Label(M, 0), Label(M, 1), Label(M, 2), Label(B, 0)
+    return [
+        cholesky(tensor(contract([k], [(read(low, (i, k)), 1), (read(low, (j, k)), 1)]), (i, j))),
+        cholesky(tensor(contract([k], [(read(batched, (b, i, k)), 1), (read(batched, (b, j, k)), 1)]), (b, i, j))),
+    ]
+
+
+def _gram_of_dense():
+    A, i, j, k = example.matrix("A", M, M), Label(M, 0), Label(M, 1), Label(M, 2)
+    return cholesky(tensor(contract([k], [(read(A, (i, k)), 1), (read(A, (j, k)), 1)]), (i, j)))
+
+
+@rule.procedure(head="cholesky()", stage="stable", kind="stabilise", example=_grams_of_triangles, counterexample=_gram_of_dense)
+def cholesky_of_triangular_gram(node: Operator) -> Array | None:
+    """chol(L L') = L with the signs of its columns turned so that the diagonal is positive."""
+    found = square_product(node.children[0])
+    if found is None or "lower" not in matrix_facts(found[0]) or transpose(found[1]) is not found[0]:
+        return None
+    factor, axes = found[0], axes_of(node)
+    if "positive_diagonal" in matrix_facts(factor):
+        return factor
+    entries = rename(diagonal(factor), {axes[-2]: axes[-1]})
+    return tensor(read_own(factor) * where(greater_equal(entries, 0), 1, -1), axes)
+
+
+def _positive_diagonals():
+    i, j, D = Label(M, 0), Label(M, 1), example.matrix("D", M, M, facts=("diagonal", "spd"))
+    d = example.term("d", M, stated=example.POSITIVE)
+    return [cholesky(tensor(d * delta(i, j), (i, j))), cholesky(D)]
+
+
+@rule.procedure(
+    head="cholesky()", stage="stable", kind="exact", example=_positive_diagonals,
+    counterexample=lambda: cholesky(example.matrix("D", M, M, facts=("diagonal",))),
+)  # fmt: skip
+def cholesky_of_diagonal(node: Operator) -> Array | None:
+    """chol(diag(d)) = diag(√d)."""
+    matrix = node.children[0]
+    facts = matrix_facts(matrix)
+    if not {"diagonal", "psd"} <= facts:
+        return None
+    axes = axes_of(matrix)
+    return tensor(delta(*axes[-2:]) * sqrt(diagonal(matrix)), axes)

@@ -18,7 +18,7 @@ from symvi.runtime.blas_threads import one_thread
 from symvi.runtime.helpers import helper_module
 from symvi.runtime.sealed_file import UNWRITABLE, discard_compiled
 
-__all__ = ["Compiled", "Binding", "extent"]
+__all__ = ["Compiled", "Binding", "extent", "guards_hold"]
 
 KINDS = {"i": np.int64, "b": np.bool_, "pivot": np.int32}
 ITEMSIZE = {"float64": 8, "float32": 4}
@@ -35,6 +35,15 @@ def extent(entry: list, sizes: Mapping[str, int]) -> int:
     return total
 
 
+def guards_hold(manifest: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+    """Are these the sizes that a module was made for? A guard with a size that is missing is left open."""
+    return all(
+        extent(smaller, sizes) < extent(larger, sizes)
+        for smaller, larger, _ in manifest["guards"]
+        if all(name in sizes for entry in (smaller, larger) for _, names in entry for name in names)
+    )
+
+
 class Compiled:
     """An imported kernel module with its manifest: what can be bound to data, again and again."""
 
@@ -43,6 +52,10 @@ class Compiled:
         self.dtype = np.dtype(manifest["dtype"])
         self.buffers = {entry["name"]: entry for entry in manifest["buffers"]}
         self.inputs = {entry["leaf"]: entry for entry in manifest["buffers"] if "leaf" in entry}
+
+    def suits(self, sizes: Mapping[str, int]) -> bool:
+        """Do the guards of the module hold at these sizes?"""
+        return guards_hold(self.manifest, sizes)
 
     def address(self, function: str) -> int:
         return getattr(self.module, function).address
@@ -103,8 +116,11 @@ class Binding:
             self.outputs[name] = array
 
     def replace(self, name: str, array: np.ndarray) -> None:
-        """Put another array of the same shape and type in place."""
+        """Put another array of the same shape and type in place, also for the operations on whole arrays that read it."""
         self._place(self.compiled.buffers[name], array)
+        for descriptor, step in self.described:
+            if name in step["buffers"]:
+                self._describe_operator(descriptor, step)
 
     @property
     def bytes(self) -> int:
@@ -114,7 +130,9 @@ class Binding:
     # -- the program -------------------------------------------------------------------------------------------
     def _program(self) -> np.ndarray:
         manifest = self.compiled.manifest
+        self._elimination = self._address_of_elimination()
         self.descriptors = np.zeros((len(manifest["steps"]) + len(manifest["block_draws"]) + 1, 12), dtype=np.int64)
+        self.described: list[tuple[np.ndarray, dict]] = []
         used = 0
         rows = []
         spare = manifest["table"]
@@ -135,6 +153,7 @@ class Binding:
                 spare += 1
             else:
                 self._describe_operator(descriptor, step)
+                self.described.append((descriptor, step))
                 rows.append((self._operator(step["operator"]), descriptor.ctypes.data, -1))
         for slot, name, kind, site, axis in manifest["block_draws"]:
             descriptor = self.descriptors[used]
@@ -154,6 +173,13 @@ class Binding:
             discard_compiled(Path(self.helpers.__file__))
             return self.helpers.operator_address(name, self.compiled.dtype.itemsize)
 
+    def _address_of_elimination(self) -> int:
+        """Where operations on factors go on without a Cholesky factor: compiled now if that is sure to happen, else at its first use."""
+        operators = {step.get("operator") for step in self.compiled.manifest["steps"]}
+        if "lu" in operators:
+            return self._operator("elimination")
+        return self.helpers.late_address("elimination", self.compiled.dtype.itemsize) if "cholesky" in operators else 0
+
     def _extent_slot(self, plate: list, spare: int) -> int:
         if len(plate) == 1 and plate[0][0] == 1 and len(plate[0][1]) == 1:
             for size, slot, _ in self.compiled.manifest["sizes"]:
@@ -171,6 +197,7 @@ class Binding:
         descriptor[:5] = (first.dtype.itemsize, batch, extent(step["order"], self.sizes), extent(step["columns"], self.sizes), flag)
         for position, name in enumerate(step["buffers"]):
             descriptor[5 + position] = self.arrays[name].ctypes.data
+        descriptor[self.helpers.ELIMINATION] = self._elimination
 
     def _describe_draw(self, descriptor: np.ndarray, name: str, site: int, row_axis: int) -> int:
         """[itemsize, particles, rows, width, site, out, key, row numbers, count]; returns the number of rows."""

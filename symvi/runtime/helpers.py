@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 HELPER_FILES = (
-    "scalar_math", "random_numbers", "linear_algebra", "support", "tables", "operators", "program", "casting", "minibatch", "training",
-    "program_entry",
+    "scalar_math", "random_numbers", "linear_algebra", "accurate_factors", "support", "tables", "operators", "program", "casting",
+    "minibatch", "training", "program_entry",
 )  # fmt: skip
 """The files that make up the helper module; each may use the ones before it. Other files of the folder are skeletons."""
 

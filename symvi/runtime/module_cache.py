@@ -1,10 +1,10 @@
 """The content-addressed store of emitted modules.
 
-A module with key k and name n is the file `<cache>/<k[:2]>/symvi_<n>_<k[:8]>.py`, its further variants `..._<k[:8]>_v1.py` and so on. The
-file is the emitted source, followed by
+A module with key k and name n is the file `<cache>/<k[:2]>/symvi_<n>_<k[:8]>.py`; modules of one key that are made for different sizes
+are its variants `symvi_<n>_<k[:8]>_<v>.py`, where v is a digest of what they rely on. The file is the emitted source, followed by
 
     # ---- manifest, read by symvi without running this file
-    MANIFEST = {'key': '3f2a...', 'variant': 0, 'manifest': {...}}
+    MANIFEST = {'key': '3f2a...', 'variant': '', 'manifest': {...}}
     # sha256 9f2c...
 
 `MANIFEST` is a literal and is read with `ast.literal_eval`; the last line is the seal (see `sealed_file`). A file that is damaged, that
@@ -32,15 +32,15 @@ __all__ = ["file_name", "find", "find_variants", "load", "read_manifest", "remov
 _MARK = "# ---- manifest, read by symvi without running this file\nMANIFEST = "
 
 
-def file_name(key: str, name: str, variant: int = 0) -> str:
+def file_name(key: str, name: str, variant: str = "") -> str:
     """The name of the file of one variant. `name` is the user's; what cannot stand in an identifier becomes `_`."""
-    if not re.fullmatch(r"[0-9a-f]{8,}", key):
-        raise ValueError(f"a key is a hexadecimal digest, got {key!r}")
+    if not re.fullmatch(r"[0-9a-f]{8,}", key) or not re.fullmatch(r"[0-9a-f]*", variant):
+        raise ValueError(f"a key or a variant is a hexadecimal digest, got {key!r} and {variant!r}")
     label = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:40] or "kernel"
-    return f"symvi_{label}_{key[:8]}{f'_v{variant}' if variant else ''}.py"
+    return f"symvi_{label}_{key[:8]}{f'_{variant[:8]}' if variant else ''}.py"
 
 
-def write(key: str, name: str, source: str, manifest: dict, variant: int = 0) -> Path:
+def write(key: str, name: str, source: str, manifest: dict, variant: str = "") -> Path:
     """Store an emitted module and return its path. `manifest` holds what JSON can hold, finite numbers only."""
     record = {"key": key, "variant": variant, "manifest": json.loads(json.dumps(manifest, allow_nan=False))}
     literal = pprint.pformat(record, width=120, sort_dicts=False)
@@ -59,24 +59,27 @@ def _write(bucket: str, name: str, text: str) -> Path:
         raise CompileError(f"no directory takes the emitted module: {reason}; set SYMVI_CACHE_DIR to one with free space") from reason
 
 
-def find(key: str, name: str, variant: int = 0) -> Path | None:
+def find(key: str, name: str, variant: str = "") -> Path | None:
     """The path of a stored module that may be loaded, or None if it has to be emitted."""
     path = cache_directory() / key[:2] / file_name(key, name, variant)
+    return path if _is_of(path, key) else None
+
+
+def _is_of(path: Path, key: str) -> bool:
+    """Is this the file of a module of `key`? What has its name and is not is removed."""
     text = read_sealed(path)
     record = _record(text) if text is not None else None
-    if record is not None and record["key"] == key and record["variant"] == variant:
-        return path
+    if record is not None and record["key"] == key and path.name.endswith(f"_{(record['variant'] or key)[:8]}.py"):
+        return True
     if os.path.lexists(path):
         remove(path)
-    return None
+    return False
 
 
 def find_variants(key: str, name: str) -> list[Path]:
     """The stored variants of one key, in the order in which binding tries them."""
-    found = []
-    while (path := find(key, name, len(found))) is not None:
-        found.append(path)
-    return found
+    stem = file_name(key, name).removesuffix(".py")
+    return [path for path in sorted((cache_directory() / key[:2]).glob(f"{stem}_*.py")) if _is_of(path, key)]
 
 
 def _record(text: str) -> dict | None:

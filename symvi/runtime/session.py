@@ -16,7 +16,7 @@ __all__ = ["Inspectable", "inspect_only", "inspecting", "kernels", "record", "re
 class Inspectable(Protocol):
     """A compiled kernel, as far as the command line knows it."""
 
-    def inspect(self, what: str) -> str: ...
+    def inspect(self, what: str, timing: bool = False) -> str: ...
 
 
 inspect_only: bool = False

@@ -48,6 +48,8 @@ def standalone_source(compiled: Compiled) -> str:
 def _operators(manifest: dict) -> set[str]:
     steps = manifest["steps"]
     found = {step["operator"] for step in steps if "operator" in step} | {f"draw_{step['draw']}" for step in steps if "draw" in step}
+    if found & {"cholesky", "lu"}:
+        found.add("elimination")
     return found | {f"draw_{kind}" for _, _, kind, _, _ in manifest["block_draws"]}
 
 

@@ -397,7 +397,7 @@ class _LowerCholesky(Support):
     """Lower triangular matrices with a positive diagonal. The unconstrained array is square; its upper part is unused."""
 
     name = "lower_cholesky"
-    matrix_facts = ("lower",)
+    matrix_facts = ("lower", "positive_diagonal")
     event_rank = 2
     redundant = True
     fact_name = "lower"

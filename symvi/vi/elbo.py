@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from symvi.array.expression import Expr, as_expr, leaf_expr, mistake
-from symvi.array.functions import isnan, log, maximum, pi, where
+from symvi.array.functions import is_gap, isnan, log, pi, where
 from symvi.array.substitution import leaves_of
 from symvi.errors import ModelError, SymviWarning
 from symvi.expect.affine import affine_moments
@@ -267,8 +267,8 @@ class _Resolver:
 def _without_missing(variable: RandomVariable, density: Expr) -> Expr:
     """The log-density with missing entries left out: NaN, or -1 for labels."""
     twin = data_twin(variable)
-    gone = twin < 0 if twin.kind == "i" else isnan(twin)
-    kept = maximum(twin, 0) if twin.kind == "i" else where(gone, as_expr(1.0 if variable.support.interval[0] > 0 else 0.0), twin)
+    gone = is_gap(twin) if twin.kind == "i" else isnan(twin)
+    kept = where(gone, 0 if twin.kind == "i" else as_expr(1.0 if variable.support.interval[0] > 0 else 0.0), twin)
     event = variable.support.event_rank or variable.dist.event_rank
     if event:
         raise mistake(f"missing entries inside the events of {variable.name} cannot be left out", ModelError)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import symvi.atoms.joining
-import symvi.atoms.linear_algebra  # noqa: F401  (the atoms register themselves)
+import symvi.atoms.linear_algebra
+import symvi.atoms.structured  # noqa: F401  (the atoms register themselves)
 from symvi.atoms.array_atom import ARRAY_ATOMS
 from symvi.expr import build
 from symvi.expr.build import constant, contract, input_array, read_own, tensor
@@ -62,7 +63,16 @@ def of_matrices(supports):
 CASES = {
     "inverse": list(of_matrices([None, SYMMETRIC, SPD, LOWER])),
     "det": list(of_matrices([None, SPD])),
+    "det_sign": list(of_matrices([None, SPD])),
     "logdet": list(of_matrices([None, SPD])),
+    "kron": [
+        ((array("u", N, M), array("v", K, N)), ()),
+        ((array("u", B, N, N), array("v", B, N, N)), ()),
+    ],
+    "block_diagonal": [
+        ((array("u", N, N), array("v", M, M)), ()),
+        ((array("u", B, N, N), array("v", B, M, M), array("z", B, N, N)), ()),
+    ],
     "cholesky": list(of_matrices([SPD])),
     "solve": list(solves([None, SPD, SYMMETRIC])),
     "solve_triangular": list(solves([LOWER])),

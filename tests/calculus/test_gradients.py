@@ -304,6 +304,24 @@ def test_products_with_zeros(value):
     check_tangent([reduce("prod", {n}, read(x, (n,)))], [x], values, tolerance=1e-14).raise_if_failed()
 
 
+@pytest.mark.parametrize("value", [[2.0, 3.0, 4.0], [0.0, 3.0, 4.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0], [5.0]])
+def test_second_and_third_derivatives_of_products_with_zeros(value):
+    """By differences: a complex step does not leave the branch of a zero."""
+    values = {x: np.array(value)}
+    (first,) = gradients(reduce("prod", {n}, read(x, (n,))), [x])
+    weighted = contract({n}, [(first, 1), (iota(n) + 1, 1)])
+    check_gradient(weighted, [x], values, tolerance=1e-14, method="mpmath").raise_if_failed()
+    (second,) = gradients(weighted, [x])
+    check_gradient(contract({n}, [(second, 1), (iota(n) + 2, 2)]), [x], values, tolerance=1e-13, method="mpmath").raise_if_failed()
+
+
+def test_second_derivatives_of_a_product_over_two_axes():
+    term = reduce("prod", {n, d}, read_own(X))
+    values = {X: np.array([[0.0, 2.0], [3.0, 0.5]])}
+    (first,) = gradients(term, [X])
+    check_gradient(total(first * read_own(X) ** 2 + first), [X], values, tolerance=1e-14, method="mpmath").raise_if_failed()
+
+
 @pytest.mark.parametrize("operation", ["logsumexp", "prod", "max", "min"])
 def test_reductions_over_labels_that_the_term_lacks(operation):
     term = reduce(operation, {n}, el.exp(read(b, ()))) + reduce(operation, {n, d}, read(w, (d,)))

@@ -51,17 +51,15 @@ def general_cases(rng, n, kind):
     """(name, got, want) of everything that rests on an LU factorisation."""
     a = (rng.normal(size=(n, n)) + 2 * np.eye(n)[::-1]).astype(kind)
     exact = a.astype(float)
-    factors, pivots, inverse = np.empty_like(a), np.empty(n, np.int32), np.empty_like(a)
+    factors, pivots = np.empty_like(a), np.empty(n, np.int32)
     yield "lu", linear_algebra.lu(a, factors, pivots), 0
     for transposed in (False, True):
         matrix = exact.T if transposed else exact
-        for shape in ((n,), (n, COLUMNS), (n, 1), (n, 0)):
+        for shape in ((n, COLUMNS), (n, 1), (n, 0)):
             b = rng.normal(size=shape).astype(kind)
-            x = np.full_like(b, 9)
-            yield "lu_solve", linear_algebra.lu_solve(factors, pivots, b, x, transposed), 0
+            x = b.copy()
+            linear_algebra.lu_solve(factors, pivots, x, transposed)
             yield f"lu_solve {shape} {transposed}", (matrix @ x).astype(kind), b
-    yield "lu_inverse", linear_algebra.lu_inverse(factors, pivots, inverse), 0
-    yield "lu_inverse", (exact @ inverse).astype(kind), np.eye(n)
     got, want = linear_algebra.lu_slogdet(factors, pivots), np.linalg.slogdet(exact)
     yield "sign", kind(got[0]), want[0]
     yield "log |det|", kind(got[1]), want[1]
@@ -132,11 +130,10 @@ def test_failures_are_statuses_and_nan(kind):
                 out = np.ones((n, n), kind)
                 right &= linear_algebra.cholesky_inverse(factor, out) > 0 and np.isnan(out).all()
                 right &= math.isnan(linear_algebra.cholesky_logdet(factor))
-                factors, pivots, x = np.empty_like(a), np.empty(n, np.int32), np.ones(n, kind)
+                factors, pivots = np.empty_like(a), np.empty(n, np.int32)
                 if value == -1.0:
                     continue
                 right &= linear_algebra.lu(a, factors, pivots) > 0
-                right &= linear_algebra.lu_solve(factors, pivots, x, x, False) > 0 and np.isnan(x).all()
                 if value == 0.0:
                     right &= linear_algebra.lu_slogdet(factors, pivots) == (0.0, -math.inf)
                 else:

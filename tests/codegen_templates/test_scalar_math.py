@@ -56,6 +56,14 @@ def quantile(p):
     return z if p > 0.5 else -z
 
 
+def gamma_difference(function):
+    """function(x + a) - function(x) with as many digits as the cancellation takes."""
+    def difference(x, a):
+        with mpmath.workdps(700):
+            return function(x + a) - function(x)
+    return difference
+
+
 def erfc(x):
     return mpmath.mpf(0 if x > 0 else 2) if abs(x) > 1e4 else mpmath.erfc(x)
 
@@ -109,6 +117,11 @@ def betaln_scale(a, b):
     return max(1.0, abs(math.lgamma(low)), low * math.log1p(high), math.lgamma(low + high) if high < 10 else 0.0)
 
 
+def scale_of_growth(x, a):
+    """Size of the two parts of log(Gamma(x + a) / Gamma(x)), which cancel near its roots."""
+    return 4 * max(abs(float(mpmath.log1p(a / x))), float(a) * max(1.0, abs(math.log(x + a))))
+
+
 def real_logarithm_of_gamma(x):
     return mpmath.log(abs(mpmath.gamma(x))) if x < 0 else mpmath.loggamma(x)
 
@@ -160,6 +173,21 @@ CASES = {  # name: (judge, arguments, limit in ulp, scale below which an error c
     "digamma": (mpmath.digamma, NOT_A_POLE, 4, reflected_scale),
     "trigamma": (lambda x: mpmath.psi(1, x), NOT_A_POLE, 4), "polygamma2": (lambda x: mpmath.psi(2, x), NOT_A_POLE, 4, reflected_scale_3),
     "betaln": (betaln, POSITIVE_PAIRS, 4, betaln_scale),
+    "gamma": (mpmath.gamma, tuple(v for v in POSITIVE if v != 0), 4),
+    "gammaln_difference": (gamma_difference(mpmath.loggamma), POSITIVE_PAIRS, 4, scale_of_growth),
+    "digamma_difference": (gamma_difference(lambda x: mpmath.psi(0, x)), POSITIVE_PAIRS, 4),
+    "trigamma_difference": (gamma_difference(lambda x: mpmath.psi(1, x)), POSITIVE_PAIRS, 8),
+    "log_product": (lambda x, y: positive_log(x * y), POSITIVE_PAIRS, 2),
+    "log_ratio": (lambda x, y: positive_log(x / y), POSITIVE_PAIRS, 2),
+    "rel_entr": (lambda x, y: x * positive_log(x / y), POSITIVE_PAIRS, 4),
+    "sqrt1pm1": (guarded(lambda x: x / (1 + mpmath.sqrt(1 + x)) if x < mpmath.inf else x, -1, mpmath.inf), REALS, 4),
+    "hypot": (mpmath.hypot, POSITIVE_PAIRS, 2), "cosm1": (lambda x: -2 * mpmath.sin(x / 2) ** 2, MODERATE, 4),
+    "sech": (mpmath.sech, REALS, 4),
+    "log_erfc": (lambda x: mpmath.log(mpmath.erfc(x)) if x > 1 else mpmath.log1p(-mpmath.erf(x)),
+                 tuple(v for v in REALS if abs(v) < 1e4), 4),
+    "inverse_mills": (lambda x: mpmath.sqrt(2 / mpmath.pi) * mpmath.exp(-x * x / 2) / erfc(-x / mpmath.sqrt(2)),
+                      tuple(v for v in REALS if abs(v) < 1e4), 4),
+    "deviation": (lambda x, m: x - m, POSITIVE_PAIRS, 1),
     "maximum": (numpy_case(np.maximum), PAIRS, 0), "minimum": (numpy_case(np.minimum), PAIRS, 0),
     "absolute": (numpy_case(np.abs), REALS, 0),
     "sign": (numpy_case(np.sign), REALS, 0), "floor": (numpy_case(np.floor), REALS, 0), "ceil": (numpy_case(np.ceil), REALS, 0),

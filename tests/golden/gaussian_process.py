@@ -32,25 +32,20 @@ def plate_N_1(n0, n1, table):
     """Rows n0..n1 of plate N, pass 1 of 2.
 
         K[n,n2] = exp(amplitude - 0.5 exp_lengthscale distance[n,n2]) + δ[n,n2] exp_noise
-        g_solve_y[n] = -0.5 y[n]
     """
     D = table[1]
     N = table[3]
     X = reals64(table, 19, (N, D))                                              # X[n,d]
     amplitude = real64(table, 20)                                               # amplitude
-    y = reals64(table, 12, (N,))                                                # y[n]
-    K = reals64(table, 14, (N, N))                                              # K[n,n']  scratch
+    K = reals64(table, 16, (N, N))                                              # K[n,n']  scratch
     exp_lengthscale = real64(table, 18)                                         # exp_lengthscale  scratch
     exp_noise = real64(table, 9)                                                # exp_noise  scratch
-    g_solve_y = reals64(table, 16, (N,))                                        # g_solve_y[n]  scratch
     distance = reals64(table, 26, (N, BLOCK))                                   # distance[n',n]  tile
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
         X_b = X[lo:hi]
         K_b = K[lo:hi]
-        y_b = y[lo:hi]
-        g_solve_y_b = g_solve_y[lo:hi]
         for i in range(rows):
             for n2 in range(N):
                 distance_sum = 0.0
@@ -60,8 +55,6 @@ def plate_N_1(n0, n1, table):
         for n2 in range(N):
             for i in range(rows):
                 K_b[i, n2] = exp(amplitude - 0.5 * exp_lengthscale * distance[n2, i]) + (exp_noise if lo + i == n2 else 0.0)  # models.py:36
-        for i in range(rows):
-            g_solve_y_b[i] = -0.5 * y_b[i]                                      # models.py:37
     return 0
 
 
@@ -69,9 +62,9 @@ def plate_N_1(n0, n1, table):
 def plate_N_2(n0, n1, table):
     """Rows n0..n1 of plate N, pass 2 of 2.
 
-        g_amplitude = -Σ_n,n2 inv_K_sum[n,n2] exp_amplitude[n,n2]
-        sum_K = Σ_n (0.5 inv_K[n,n] + solve_y_2[n] solve_y[n])
-        amplitude_inv_K = Σ_n,n2 inv_K_sum[n,n2] exp_amplitude[n,n2] distance[n,n2]
+        g_amplitude = -Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2]
+        sum_K = Σ_n (0.5 inv_K[n,n] - 0.5 solve_y[n]²)
+        amplitude_inv_K = Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2] distance[n,n2]
         solve_y_y = yᵀ solve_y
     """
     D = table[1]
@@ -83,12 +76,10 @@ def plate_N_2(n0, n1, table):
     exp_lengthscale = real64(table, 18)                                         # exp_lengthscale  scratch
     inv_K = reals64(table, 17, (N, N))                                          # inv_K[n,n']  scratch
     solve_y = reals64(table, 11, (N,))                                          # solve_y[n]  scratch
-    solve_y_2 = reals64(table, 15, (N,))                                        # solve_y_2[n]  scratch
     solve_y_y = reals64(table, 24, (1,))                                        # solve_y_y  scratch
     sum_K = reals64(table, 10, (1,))                                            # sum_K  scratch
     distance = reals64(table, 26, (N, BLOCK))                                   # distance[n',n]  tile
     exp_amplitude = reals64(table, 27, (N, BLOCK))                              # exp_amplitude[n',n]  tile
-    inv_K_sum = reals64(table, 28, (N, BLOCK))                                  # inv_K_sum[n',n]  tile
     g_amplitude = reals64(table, 7, (1,))                                       # g_amplitude  result
     total_g_amplitude = 0.0
     total_amplitude_inv_K = 0.0
@@ -100,7 +91,6 @@ def plate_N_2(n0, n1, table):
         X_b = X[lo:hi]
         inv_K_b = inv_K[lo:hi]
         solve_y_b = solve_y[lo:hi]
-        solve_y_2_b = solve_y_2[lo:hi]
         y_b = y[lo:hi]
         for i in range(rows):
             for n2 in range(N):
@@ -112,22 +102,20 @@ def plate_N_2(n0, n1, table):
             for i in range(rows):
                 # exp(amplitude - 0.5 exp_lengthscale distance[n,n2])    models.py:36
                 exp_amplitude[n2, i] = exp(amplitude - 0.5 * exp_lengthscale * distance[n2, i])
-                # 0.5 inv_K[n,n2] + 0.5 solve_y_2[n2] solve_y[n] + 0.5 solve_y_2[n] solve_y[n2]    models.py:36
-                inv_K_sum[n2, i] = 0.5 * inv_K_b[i, n2] + 0.5 * solve_y_2[n2] * solve_y_b[i] + 0.5 * solve_y_2_b[i] * solve_y[n2]
         block_g_amplitude = 0.0
         block_amplitude_inv_K = 0.0
         for n2 in range(N):
             for i in range(rows):
-                block_g_amplitude += exp_amplitude[n2, i] * inv_K_sum[n2, i]    # Σ_n,n2 inv_K_sum[n,n2] exp_amplitude[n,n2]    models.py:36
-                # Σ_n,n2 inv_K_sum[n,n2] exp_amplitude[n,n2] distance[n,n2]    models.py:36
-                block_amplitude_inv_K += exp_amplitude[n2, i] * distance[n2, i] * inv_K_sum[n2, i]
+                # Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2]    models.py:36
+                block_g_amplitude += exp_amplitude[n2, i] * (0.5 * inv_K_b[i, n2] - 0.5 * solve_y[n2] * solve_y_b[i])
+                # Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2] distance[n,n2]    models.py:36
+                block_amplitude_inv_K += exp_amplitude[n2, i] * distance[n2, i] * (0.5 * inv_K_b[i, n2] - 0.5 * solve_y[n2] * solve_y_b[i])
         total_g_amplitude += block_g_amplitude
         total_amplitude_inv_K += block_amplitude_inv_K
         block_sum_K = 0.0
         block_solve_y_y = 0.0
         for i in range(rows):
-            # Σ_n (0.5 inv_K[n,n] + solve_y_2[n] solve_y[n])    models.py:36
-            block_sum_K += 0.5 * inv_K[lo + i, lo + i] + solve_y_2_b[i] * solve_y_b[i]
+            block_sum_K += 0.5 * inv_K[lo + i, lo + i] - 0.5 * solve_y_b[i] ** 2  # Σ_n (0.5 inv_K[n,n] - 0.5 solve_y[n]²)    models.py:36
             block_solve_y_y += solve_y_b[i] * y_b[i]                            # yᵀ solve_y    models.py:37
         total_sum_K += block_sum_K
         total_solve_y_y += block_solve_y_y
@@ -165,11 +153,10 @@ def parameters_2(n0, n1, table):
 STEPS = (
     ("parameters_1",),
     ("plate_N_1", "N"),
-    ("cholesky", "K", "chol_K"),
-    ("cholesky_inverse", "chol_K", "inv_K"),
-    ("cholesky_logdet", "chol_K", "logdet_K"),
-    ("cholesky_solve", "chol_K", "g_solve_y", "solve_y_2"),
-    ("cholesky_solve", "chol_K", "y", "solve_y"),
+    ("cholesky", "K", "chol_K", "low_K", "notes_K"),
+    ("factored_inverse", "chol_K", "low_K", "notes_K", "inv_K"),
+    ("factored_logdet", "chol_K", "low_K", "notes_K", "logdet_K"),
+    ("factored_solve", "chol_K", "low_K", "notes_K", "y", "solve_y"),
     ("plate_N_2", "N"),
     ("parameters_2",),
 )

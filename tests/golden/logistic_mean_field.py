@@ -17,7 +17,7 @@ def parameters_1(n0, n1, table):
 
         exp_rho[d] = exp(2 rho[d])
         exp_rho_2[d] = exp(rho[d])
-        w[d,s] = m[d] + e[s,d] exp_rho_2[d]
+        w[s,d] = m[d] + e[s,d] exp_rho_2[d]
         sum_exp_rho = Σ_d (exp_rho[d] + m[d]² - 1)
         sum_rho = Σ_d rho[d]
     """
@@ -30,7 +30,7 @@ def parameters_1(n0, n1, table):
     exp_rho_2 = reals64(table, 11, (D,))                                        # exp_rho_2[d]  scratch
     sum_exp_rho = reals64(table, 19, (1,))                                      # sum_exp_rho  scratch
     sum_rho = reals64(table, 20, (1,))                                          # sum_rho  scratch
-    w = reals64(table, 14, (D, S))                                              # w[d,s]  scratch
+    w = reals64(table, 14, (S, D))                                              # w[s,d]  scratch
     sum_exp_rho_value = 0.0
     sum_rho_value = 0.0
     for d in range(D):
@@ -43,7 +43,7 @@ def parameters_1(n0, n1, table):
     sum_rho[0] = sum_rho_value
     for s in range(S):
         for d in range(D):
-            w[d, s] = m[d] + e[s, d] * exp_rho_2[d]                             # models.py:15
+            w[s, d] = m[d] + e[s, d] * exp_rho_2[d]                             # models.py:15
     return 0
 
 
@@ -51,53 +51,47 @@ def parameters_1(n0, n1, table):
 def plate_N(n0, n1, table):
     """Rows n0..n1 of plate N, pass 1 of 1.
 
-        g_w[d,s] = Σ_n X[n,d] g_eta[n,s]
+        g_w[s,d] = Σ_n X[n,d] g_eta[n,s]
         sum_eta = Σ_n,s (log1p_of_exp(exp_eta[n,s]) + maximum(eta[n,s], 0) - y[n] eta[n,s])
     """
     D = table[1]
     N = table[3]
     S = table[5]
-    size_S = table[6]
     X = reals64(table, 15, (N, D))                                              # X[n,d]
     y = reals64(table, 16, (N,))                                                # y[n]
-    g_w = reals64(table, 12, (D, S))                                            # g_w[d,s]  scratch
+    g_w = reals64(table, 12, (S, D))                                            # g_w[s,d]  scratch
     sum_eta = reals64(table, 21, (1,))                                          # sum_eta  scratch
-    w = reals64(table, 14, (D, S))                                              # w[d,s]  scratch
-    S_y = reals64(table, 22, (BLOCK,))                                          # S_y[n]  tile
-    eta = reals64(table, 23, (S, BLOCK))                                        # eta[s,n]  tile
-    g_eta = reals64(table, 24, (S, BLOCK))                                      # g_eta[s,n]  tile
+    w = reals64(table, 14, (S, D))                                              # w[s,d]  scratch
+    eta = reals64(table, 22, (S, BLOCK))                                        # eta[s,n]  tile
+    g_eta = reals64(table, 23, (S, BLOCK))                                      # g_eta[s,n]  tile
     total_sum_eta = 0.0
-    for d in range(D):
-        for s in range(S):
-            g_w[d, s] = 0.0
+    for s in range(S):
+        for d in range(D):
+            g_w[s, d] = 0.0
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
-        y_b = y[lo:hi]
         X_b = X[lo:hi]
-        for i in range(rows):
-            S_y[i] = y_b[i] / float64(size_S)                                   # y[n] / S    models.py:17
+        y_b = y[lo:hi]
         for i in range(rows):
             for s in range(S):
                 eta_sum = 0.0
                 for d in range(D):
-                    eta_sum += X_b[i, d] * w[d, s]                              # Σ_d X[n,d] w[d,s]    models.py:16
+                    eta_sum += X_b[i, d] * w[s, d]                              # Σ_d X[n,d] w[s,d]    models.py:16
                 eta[s, i] = eta_sum
         block_sum_eta = 0.0
         for s in range(S):
             for i in range(rows):
                 exp_eta = exp(-abs(eta[s, i]))                                  # exp(-|eta[n,s]|)    models.py:17
-                # S_y[n] - (1 if eta[n,s] ≥ 0 else exp_eta[n,s]) / (S (1 + exp_eta[n,s]))    models.py:16
-                g_eta[s, i] = S_y[i] - (1.0 if eta[s, i] >= 0.0 else exp_eta) / (float64(size_S) * (exp_eta + 1.0))
+                # y[n] - (1 if eta[n,s] ≥ 0 else exp_eta[n,s]) / (1 + exp_eta[n,s])    models.py:16
+                g_eta[s, i] = y_b[i] - (1.0 if eta[s, i] >= 0.0 else exp_eta) / (exp_eta + 1.0)
                 # Σ_n,s (log1p_of_exp(exp_eta[n,s]) + maximum(eta[n,s], 0) - y[n] eta[n,s])    models.py:17
                 block_sum_eta += log1p_of_exp(exp_eta) + maximum(eta[s, i], 0.0) - y_b[i] * eta[s, i]
         total_sum_eta += block_sum_eta
-        for d in range(D):
+        for i in range(rows):
             for s in range(S):
-                g_w_sum = 0.0
-                for i in range(rows):
-                    g_w_sum += X_b[i, d] * g_eta[s, i]                          # Σ_n X[n,d] g_eta[n,s]    models.py:16
-                g_w[d, s] += g_w_sum
+                for d in range(D):
+                    g_w[s, d] += X_b[i, d] * g_eta[s, i]                        # Σ_n X[n,d] g_eta[n,s]    models.py:16
     sum_eta[0] = total_sum_eta
     return 0
 
@@ -107,8 +101,8 @@ def parameters_2(n0, n1, table):
     """What depends on no plate, part 2 of 2.
 
         value = sum_rho - sum_eta / S - 0.5 sum_exp_rho
-        g_m[d] = sum_g_w[d] - m[d]
-        g_rho[d] = 1 + exp_rho_2[d] g_exp_rho_2[d] - exp_rho[d]
+        g_m[d] = sum_g_w[d] / S - m[d]
+        g_rho[d] = 1 + exp_rho_2[d] g_exp_rho_2[d] / S - exp_rho[d]
     """
     D = table[1]
     S = table[5]
@@ -117,27 +111,27 @@ def parameters_2(n0, n1, table):
     e = reals64(table, 13, (S, D))                                              # e[s,d]  noise
     exp_rho = reals64(table, 10, (D,))                                          # exp_rho[d]  scratch
     exp_rho_2 = reals64(table, 11, (D,))                                        # exp_rho_2[d]  scratch
-    g_exp_rho_2 = reals64(table, 26, (D,))                                      # g_exp_rho_2[d]  scratch
-    g_w = reals64(table, 12, (D, S))                                            # g_w[d,s]  scratch
+    g_exp_rho_2 = reals64(table, 25, (D,))                                      # g_exp_rho_2[d]  scratch
+    g_w = reals64(table, 12, (S, D))                                            # g_w[s,d]  scratch
     sum_eta = real64(table, 21)                                                 # sum_eta  scratch
     sum_exp_rho = real64(table, 19)                                             # sum_exp_rho  scratch
-    sum_g_w = reals64(table, 25, (D,))                                          # sum_g_w[d]  scratch
+    sum_g_w = reals64(table, 24, (D,))                                          # sum_g_w[d]  scratch
     sum_rho = real64(table, 20)                                                 # sum_rho  scratch
     g_m = reals64(table, 8, (D,))                                               # g_m[d]  result
     g_rho = reals64(table, 9, (D,))                                             # g_rho[d]  result
     value = reals64(table, 7, (1,))                                             # value  result
     value[0] = sum_rho - sum_eta / float64(size_S) - 0.5 * sum_exp_rho          # models.py:19
     for d in range(D):
-        sum_g_w_part = 0.0
-        g_exp_rho_2_sum = 0.0
-        for s in range(S):
-            sum_g_w_part += g_w[d, s]                                           # Σ_s g_w[d,s]    models.py:15
-            g_exp_rho_2_sum += e[s, d] * g_w[d, s]                              # Σ_s e[s,d] g_w[d,s]    models.py:15
-        sum_g_w[d] = sum_g_w_part
-        g_exp_rho_2[d] = g_exp_rho_2_sum
+        sum_g_w[d] = 0.0
     for d in range(D):
-        g_m[d] = sum_g_w[d] - m[d]                                              # models.py:14
-        g_rho[d] = exp_rho_2[d] * g_exp_rho_2[d] + 1.0 - exp_rho[d]             # models.py:14
+        g_exp_rho_2[d] = 0.0
+    for s in range(S):
+        for d in range(D):
+            sum_g_w[d] += g_w[s, d]                                             # Σ_s g_w[s,d]    models.py:15
+            g_exp_rho_2[d] += e[s, d] * g_w[s, d]                               # Σ_s e[s,d] g_w[s,d]    models.py:15
+    for d in range(D):
+        g_m[d] = sum_g_w[d] / float64(size_S) - m[d]                            # models.py:14
+        g_rho[d] = exp_rho_2[d] * g_exp_rho_2[d] / float64(size_S) + 1.0 - exp_rho[d]  # models.py:14
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from symvi.report.catalogue import catalogue
+import pytest
+
+from symvi.report.catalogue import catalogue, condition_of
 from symvi.rewrite.rule import RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -16,3 +18,13 @@ def test_every_rule_has_a_row_with_an_example():
     rows = {line.split("`")[1]: line for line in catalogue().splitlines() if line.startswith("| `")}
     assert set(rows) == set(RULES)
     assert all("→" in row for row in rows.values())
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.when is not None])
+def test_a_condition_is_said_in_words(name):
+    assert condition_of(RULES[name])
+
+
+def test_a_guard_is_shown():
+    rows = [line for line in catalogue().splitlines() if line.startswith("| `matrix_inversion_lemma`")]
+    assert len(rows) == 1 and " < " in rows[0]

@@ -12,10 +12,10 @@ from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Operator
 from symvi.oracle.interpreter import evaluate
-from symvi.rewrite import Guard, Index, Indexed, Matrix, rule
+from symvi.rewrite import Guard, Index, Indexed, Matrix
 from symvi.rewrite.engine import STAGES, declare_stage, run_stage
 from symvi.rewrite.example import POSITIVE, array, matrix, term
-from symvi.rewrite.rule import RULES
+from symvi.rewrite.rule import RULES, rule
 from symvi.rules import stabilise
 
 N, K, M = dim("N"), dim("K"), dim("M")

@@ -2,16 +2,18 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
-from symvi.atoms.elementwise import exp, expm1, log, log1p, sigmoid, sin, softplus
+from symvi.atoms.elementwise import exp, expm1, less, log, log1p, maximum, sigmoid, sin, softplus, sqrt, tanh, where
 from symvi.expr.build import constant, surrogate, zero
 from symvi.expr.dims import dim
-from symvi.expr.facts import is_nonnegative
-from symvi.oracle.rule_check import check_rule
-from symvi.rewrite import RULES, rule
+from symvi.expr.facts import interval, is_nonnegative
+from symvi.oracle.rule_check import check_rule, rounding
 from symvi.rewrite.engine import STAGES
-from symvi.rewrite.example import term
+from symvi.rewrite.example import POSITIVE, term
+from symvi.rewrite.rule import RULES, Rule, rule
+from symvi.rules.left_out import LEFT_OUT
 
 N = dim("N")
 
@@ -27,6 +29,13 @@ def test_rule_is_documented_and_staged(name):
     assert "=" in each.identity and each.identity.endswith(".")
     assert set(each.stages) <= set(STAGES)
     assert each.source[0].endswith(".py")
+
+
+@pytest.mark.parametrize("row", LEFT_OUT, ids=lambda row: row.identity)
+def test_what_is_left_out_rounds_worse(row):
+    left, right = row.sides(*(term(name, N, stated=POSITIVE) for name in "xy"))
+    neutral = Rule("left_out", ("stable",), "exact", row.identity, (), lambda node: right)
+    assert list(rounding(neutral, left, right, np.random.default_rng(0)))
 
 
 def problems(name):
@@ -85,6 +94,44 @@ def test_a_pair_of_opposite_rules_is_caught():
         return sigmoid(-x), 1 - sigmoid(x)
 
     assert "does not decrease the measure" in problems("there")
+
+
+def test_a_rule_that_worsens_float32_alone_is_caught():
+    @rule(stage="simple", kind="exact")
+    def detour(x):
+        """3 + tanh(x) = log(e^(200 + 50 tanh(x)) e^(100 + 50 tanh(x))) / 100: no digit is lost, but e^200 is no number of float32."""
+        return 3 + tanh(x), log(exp(200 + 50 * tanh(x)) * exp(100 + 50 * tanh(x))) / 100
+
+    found = problems("detour")
+    assert "rounds worse in float32" in found and "rounds worse in float64" not in found
+
+
+def test_a_condition_that_is_too_wide_is_caught():
+    @rule(stage="stable", when=lambda x: interval(x)[0] >= -1)
+    def subtle(x):
+        """log(sin(x)^2) = 2 log(sin(x)) for x >= 0, asked for x >= -1."""
+        return log(sin(x) ** 2), 2 * log(sin(x))
+
+    found = problems("subtle")
+    assert "is no identity: at x = -" in found
+
+
+def test_a_condition_on_one_variable_leaves_the_others_free():
+    @rule(stage="stable", kind="stabilise", when=lambda x: is_nonnegative(x))
+    def subtle(x, p):
+        """log(sqrt(x)^2 sqrt(p)^2) = log(x) + log(p) for x, p >= 0, asked of x alone."""
+        return log(sqrt(x * x) * sqrt(p * p)), log(x) + log(p)
+
+    assert "is no identity" in problems("subtle")
+
+
+def test_a_rule_that_repeats_an_operand_needs_more_than_fewer_nodes():
+    @rule(stage="stable")
+    def spread(x):
+        """max(max(max(x, 1), 2), 3) = 3 for x < 3, else x."""
+        return maximum(maximum(maximum(x, 1), 2), 3), where(less(x, 3), 3, x)
+
+    assert "repeats an operand" in problems("spread")
 
 
 def test_a_condition_that_is_always_true_is_caught():

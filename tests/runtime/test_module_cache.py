@@ -68,10 +68,19 @@ def test_a_manifest_that_json_cannot_hold_is_refused():
 
 
 def test_variants_in_order():
-    paths = [module_cache.write(KEY, "m", SOURCE, {"guard": k}, variant=k) for k in range(3)]
+    digests = [digit * 64 for digit in "9ab"]
+    paths = [module_cache.write(KEY, "m", SOURCE, {"guard": digest[0]}, digest) for digest in reversed(digests)][::-1]
+    assert [path.name for path in paths] == [f"symvi_m_{KEY[:8]}_{digest[:8]}.py" for digest in digests]
     assert module_cache.find_variants(KEY, "m") == paths
-    assert [module_cache.read_manifest(path)["guard"] for path in paths] == [0, 1, 2]
-    assert module_cache.find(KEY, "m", 3) is None
+    assert [module_cache.read_manifest(path)["guard"] for path in paths] == ["9", "a", "b"]
+    assert module_cache.find(KEY, "m", digests[1]) == paths[1]
+    assert module_cache.find(KEY, "m", "c" * 64) is None and module_cache.find(KEY, "m") is None
+
+
+def test_a_variant_under_the_name_of_another_is_not_taken():
+    path = module_cache.write(KEY, "m", SOURCE, {}, "a" * 64)
+    path.rename(path.with_name(module_cache.file_name(KEY, "m", "b" * 64)))
+    assert module_cache.find_variants(KEY, "m") == []
 
 
 def test_absent():

@@ -125,7 +125,7 @@ def check_compiled():
             given = inputs_for(request, chosen, rng, dtype, values)
             known, real = Sizes(chosen), np.dtype(dtype)
             arrays = {number: bind_array(leaf, given[leaf], real) for number, leaf in enumerate(result.leaves) if leaf.role != "noise"}
-            binding = bind(result.compiled, result.leaves, arrays, known)
+            binding = bind(result, arrays, known)
             assert binding.run(seed=3, step=1) == 0
             given.update({leaf: binding.outputs[f"value_{len(outputs) + k}"].astype(float) for k, leaf in enumerate(noise)})
             agree(request, binding.outputs, given, chosen, dtype, tolerance)

@@ -72,7 +72,7 @@ spec.loader.exec_module(failures)
 result = failures.compile_request(failures.small())
 known = failures.Sizes({"N": 2})
 arrays = {k: failures.np.ones([2] if leaf.name == "x" else []) for k, leaf in enumerate(result.leaves)}
-binding = failures.bind(result.compiled, result.leaves, arrays, known)
+binding = failures.bind(result, arrays, known)
 assert binding.run() == 0
 print(result.hit, result.compiled.path, round(float(binding.outputs["value"]), 6))
 """
@@ -114,7 +114,7 @@ def test_bindings_run_in_threads_at_once():
 
     def once(row: np.ndarray) -> float:
         arrays = {k: row if leaf.name == "y" else 0.1 * row for k, leaf in enumerate(result.leaves) if leaf.role != "noise"}
-        binding = bind(result.compiled, result.leaves, arrays, Sizes({"N": 60}))
+        binding = bind(result, arrays, Sizes({"N": 60}))
         for _ in range(20):
             assert binding.run(seed=1, step=5) == 0
         return float(binding.outputs["value"])

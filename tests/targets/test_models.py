@@ -507,6 +507,21 @@ def bilinear():
 
 
 @model
+def sum_over_the_plate_spread_over_it():
+    """The gradient by B has in every column the same sum over all rows."""
+    N, D = dims()
+    X, y, B = sv.data("X", N, D), sv.data("y", N), sv.param("B", D, N, init=np.zeros((1, 1)))
+    return [sv.sum(y @ (X @ B)), sv.sum(X * y[:, None], axis=0)], [B]
+
+
+@model
+def chain_of_products():
+    N, D = dims()
+    X, A, B, w = sv.data("X", N, D), sv.param("A", D, D, init=np.eye(2)), sv.param("B", D, D, init=np.eye(2)), sv.param("w", D)
+    return [sv.sum((X @ A @ B @ w) ** 2) + sv.trace(A @ B @ A.T), sv.diag(A @ B @ A.T), X @ A @ B + X @ B], [A, B, w]
+
+
+@model
 def special_functions():
     N, D = dims()
     X, w = sv.data("X", N, D), sv.param("w", D)

@@ -4,6 +4,7 @@
     buffers      name, slot in the table, role, kind, dims, the axis that is a block of rows (or -1), the leaf's number if it is one
     steps        {function, plate}, {operator, buffers, batch, order, columns, flag} or {draw, buffer, site, row_axis}
     block_draws  [slot, buffer, kind, site, row axis]: noise drawn inside a pass, block by block
+    guards       [smaller dim, larger dim, text]: inequalities between sizes for which this module was made, checked at binding
 
 A dim is [[coefficient, [names of sizes]], ...], a sum of products.
 """
@@ -39,6 +40,7 @@ def manifest_of(emitter: Emitter) -> dict:
             for buffer, site in plan.block_draws.values()
         ],
         "plates": [_dim_entry(label.dim) for label in plan.plates],
+        "guards": [[_dim_entry(guard.smaller), _dim_entry(guard.larger), str(guard)] for guard in plan.guards],
     }
 
 

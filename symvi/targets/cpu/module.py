@@ -94,8 +94,7 @@ class Emitter:
 
     def _scratch_name(self, buffer: Buffer) -> str:
         if buffer.node is None:
-            prefix = "pivots" if buffer.kind == "pivot" else "lu"
-            return self.names.unique(f"{prefix}_{self.names._nearest(buffer.about)}")
+            return self.names.unique(f"{buffer.prefix}_{self.names._nearest(buffer.about)}")
         value = getattr(buffer.node, "term", buffer.node)
         name = self.names.of_node.get(value)
         if name is not None:  # the user's variable, unless an array has that name already
@@ -253,7 +252,11 @@ class Emitter:
             listed = textwrap.fill(", ".join(used), 130, initial_indent="    ", subsequent_indent="    ")
             imports = f"from {self.helper_module} import (\n{listed},\n)"
         what = f"{self.plan.outputs[0].name} = {text(self.originals[0], 240)}" if self.plan.outputs else ""
-        doc = [f'"""{self.title}', "", *textwrap.wrap(what, 130, subsequent_indent="    "), '"""']
+        doc = [f'"""{self.title}', "", *textwrap.wrap(what, 130, subsequent_indent="    ")]
+        if self.plan.guards:
+            relies = f"relies on {', '.join(map(str, self.plan.guards))}"
+            doc += ["", *textwrap.wrap(relies, 130, subsequent_indent="    ")]
+        doc.append('"""')
         lines = [*doc, "", "import numpy as np", "from numba import cfunc", imports, "", f"{self.dtype} = np.{self.dtype}"]
         if {"inf", "nan"} & mentioned:
             lines.append("inf, nan = np.inf, np.nan")
