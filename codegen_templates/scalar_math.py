@@ -337,7 +337,8 @@ def logaddexp(x, y):
 def log_mixture(w, x, y):
     """log(w e^x + (1 - w) e^y), 0 <= w <= 1: from the larger part p e^a = a + log1p(q (e^(b - a) - 1)), which is 0 where a = b = 0.
 
-    For small p the argument is p + q e^(b - a) - 1, and not taken as log1p. e^±|x - y| - 1 by the half gap: neither overflows.
+    For small p the argument is p + q e^(b - a) - 1, and not taken as log1p. e^±|x - y| - 1 by the half gap: neither overflows. Half of
+    it is taken out where both parts are tiny.
     """
     w = real(w)
     v = like(w, 1.0) - w
@@ -353,7 +354,9 @@ def log_mixture(w, x, y):
     larger = share * (-lost / e) * ((lost + two) / e)
     below = larger + share < rest
     value = log1p(larger if below else smaller)
-    value = log(share + rest * (e * e)) if not below and smaller < like(w, -0.5) else value
+    total = share + rest * (e * e)
+    log_total = log(share / e + rest * e) - gap if total < by_precision(w, 1e-290, 1e-30) else log(total)
+    value = log_total if not below and smaller < like(w, -0.5) else value
     return (x if x_is_above != below else y) + value
 
 

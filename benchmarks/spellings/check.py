@@ -142,11 +142,11 @@ def _plain(row: Row, points: dict[str, np.ndarray], chosen, moved: dict | None =
 def _differences(plain: Spelling, points: dict[str, np.ndarray], name: str, k: int) -> list:
     """Central differences of the weighted value by the entries of one leaf."""
     row, found = plain.row, []
-    with mpmath.workdps(500):
+    with mpmath.workdps(800):
         value = points[name][[k]]
         weights = np.ravel(weights_of(plain))
         for entry in np.ndindex(value.shape):
-            step = abs(mpmath.mpf(float(value[entry]))) * mpmath.mpf(10) ** -60
+            step = abs(mpmath.mpf(float(value[entry]))) * mpmath.mpf(10) ** -150
             ends = []
             for sign in (1, -1):
                 moved = np.vectorize(mpmath.mpf, otypes=[object])(value)

@@ -23,6 +23,7 @@ __all__ = [
 MAGNITUDES = (5e-324, 1e-310, 1e-300, 1e-17, 1e-8, 1e-3, 0.3, 1.0, 4.0, 30.0, 700.0, 745.0, 1e4, 1e300, inf)
 GRID = np.array([0.0, *(sign * m for m in MAGNITUDES for sign in (1, -1))])
 # No two small points are each other's negative: there sums of functions vanish to first order, and their condition is 1e17.
+# Nor are the large ones: a number times x + y is the flat sum c x + c y, of which the rounding is left where x = -y.
 PAIRS = np.array([0.0, 5e-324, -1e-310, 1e-17, -3e-17, -1e-8, 1e-3, 0.3, -0.3, 1.0, -4.0, 30.0, -40.0, 744.0, -745.0, 1e300])
 TRIPLES = np.array([0.0, 1e-17, 0.3, -1.0, 30.0, -40.0, -745.0])
 MOST = 240  # points of a row

@@ -105,9 +105,13 @@ def variant(row: Row, seed: int) -> Row:
         result = result.value
         return (result, -result, result / 2, 3 * result)[outer]
 
-    skip = row.skip if not lines else None
+    skip = row.skip and (lambda *values: row.skip(*(lines.get(name, _itself)(v) for name, v in zip(row.leaves, values, strict=True))))
     leaves = {name: _moderate(leaf) if name in lines else leaf for name, leaf in row.leaves.items()}
     return Row(f"{row.name} #{seed}", build, leaves, row.pytensor, None if lines else row.points, skip, row.gradient)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _moderate(leaf: Leaf) -> Leaf:

@@ -264,28 +264,28 @@ def _sech(x):
 sin = register(
     "sin", derivative=lambda x: (cos(x),),
     numpy=np.sin, mpmath=_mp("sin"),
-    cost=15, range=(-1.0, 1.0), at={0: 0}, latex=r"\sin",
+    parity=-1, cost=15, range=(-1.0, 1.0), at={0: 0}, latex=r"\sin",
 )  # fmt: skip
 cos = register(
     "cos", derivative=lambda x: (-sin(x),),
     numpy=np.cos, mpmath=_mp("cos"),
-    cost=15, range=(-1.0, 1.0), at={0: 1}, latex=r"\cos",
+    parity=1, cost=15, range=(-1.0, 1.0), at={0: 1}, latex=r"\cos",
 )  # fmt: skip
 cosm1 = register(
     "cosm1",  # cos(x) - 1
     derivative=lambda x: (-sin(x),),
     numpy=lambda x: -2 * np.sin(x / 2) ** 2, mpmath=_with_mpmath(lambda m, x: -2 * m.sin(x / 2) ** 2),
-    cost=16, range=(-2.0, 0.0), at={0: 0}, latex=r"(\cos {0}-1)",
+    parity=1, cost=16, range=(-2.0, 0.0), at={0: 0}, latex=r"(\cos {0}-1)",
 )  # fmt: skip
 tan = register(
     "tan", derivative=lambda x: (1 + tan(x) ** 2,),
     numpy=np.tan, mpmath=_mp("tan"),
-    cost=20, at={0: 0}, latex=r"\tan",
+    parity=-1, cost=20, at={0: 0}, latex=r"\tan",
 )  # fmt: skip
 arcsin = register(
     "arcsin", derivative=lambda x: (1 / sqrt((1 - x) * (1 + x)),),
     numpy=np.arcsin, mpmath=_mp("asin"),
-    cost=20, monotone=1, domain=(-1.0, 1.0), at={0: 0}, latex=r"\arcsin",
+    parity=-1, cost=20, monotone=1, domain=(-1.0, 1.0), at={0: 0}, latex=r"\arcsin",
 )  # fmt: skip
 arccos = register(
     "arccos", derivative=lambda x: (-1 / sqrt((1 - x) * (1 + x)),),
@@ -295,7 +295,7 @@ arccos = register(
 arctan = register(
     "arctan", derivative=lambda x: (1 / (1 + x**2),),
     numpy=np.arctan, mpmath=_mp("atan"),
-    cost=20, monotone=1, at={0: 0}, latex=r"\arctan",
+    parity=-1, cost=20, monotone=1, at={0: 0}, latex=r"\arctan",
 )  # fmt: skip
 arctan2 = register(
     "arctan2", derivative=lambda y, x: (x / (x**2 + y**2), -y / (x**2 + y**2)),
@@ -305,39 +305,39 @@ arctan2 = register(
 sinh = register(
     "sinh", derivative=lambda x: (cosh(x),),
     numpy=np.sinh, mpmath=_mp("sinh"),
-    cost=15, monotone=1, at={0: 0}, latex=r"\sinh",
+    parity=-1, cost=15, monotone=1, at={0: 0}, latex=r"\sinh",
 )  # fmt: skip
 cosh = register(
     "cosh", derivative=lambda x: (sinh(x),),
     numpy=np.cosh, mpmath=_mp("cosh"),
-    cost=15, range=(1.0, inf), at={0: 1}, latex=r"\cosh",
+    parity=1, cost=15, range=(1.0, inf), at={0: 1}, latex=r"\cosh",
 )  # fmt: skip
 log_cosh = register(
     "log_cosh", derivative=lambda x: (tanh(x),),
     numpy=reference.log_cosh, mpmath=_with_mpmath(lambda m, x: m.log(m.cosh(x))),
-    cost=25, range=(0.0, inf), at={0: 0}, latex=r"\log\cosh",
+    parity=1, cost=25, range=(0.0, inf), at={0: 0}, latex=r"\log\cosh",
 )  # fmt: skip
 sech = register(
     "sech",  # 1 / cosh(x)
     derivative=lambda x: (-sech(x) * tanh(x),),
     numpy=_sech, mpmath=_mp("sech"),
-    cost=15, range=(0.0, 1.0), at={0: 1},
+    parity=1, cost=15, range=(0.0, 1.0), at={0: 1},
 )  # fmt: skip
 tanh = register(
     "tanh",  # 1 - tanh^2 cancels where tanh is near 1
     derivative=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),),
     numpy=np.tanh, mpmath=_mp("tanh"),
-    cost=15, monotone=1, range=(-1.0, 1.0), at={0: 0}, latex=r"\tanh",
+    parity=-1, cost=15, monotone=1, range=(-1.0, 1.0), at={0: 0}, latex=r"\tanh",
 )  # fmt: skip
 arcsinh = register(
     "arcsinh", derivative=lambda x: (1 / sqrt(1 + x**2),),
     numpy=np.arcsinh, mpmath=_mp("asinh"),
-    cost=25, monotone=1, at={0: 0},
+    parity=-1, cost=25, monotone=1, at={0: 0},
 )  # fmt: skip
 arctanh = register(
     "arctanh", derivative=lambda x: (1 / ((1 - x) * (1 + x)),),
     numpy=np.arctanh, mpmath=_mp("atanh"),
-    cost=25, monotone=1, domain=(-1.0, 1.0), at={0: 0},
+    parity=-1, cost=25, monotone=1, domain=(-1.0, 1.0), at={0: 0},
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------- error functions
@@ -352,7 +352,7 @@ def _log_erfc(x):
 erf = register(
     "erf", derivative=lambda x: (_SQRT_PI * exp(-(x**2)),),
     numpy=_special("erf"), mpmath=_mp("erf"),
-    cost=20, monotone=1, range=(-1.0, 1.0), at={0: 0},
+    parity=-1, cost=20, monotone=1, range=(-1.0, 1.0), at={0: 0},
 )  # fmt: skip
 erfc = register(
     "erfc", derivative=lambda x: (-_SQRT_PI * exp(-(x**2)),),
@@ -528,12 +528,12 @@ deviation = register(
 absolute = register(
     "absolute", derivative=lambda x: (sign(x),),
     numpy=lambda x: np.where(np.real(x) < 0, -x, x), mpmath=lambda x: abs(x),
-    text="abs({0})", cost=1, light=True, range=(0.0, inf), kind_of=_int_or_float, rewrite=_absolute, latex="|{0}|",
+    text="abs({0})", parity=1, cost=1, light=True, range=(0.0, inf), kind_of=_int_or_float, rewrite=_absolute, latex="|{0}|",
 )  # fmt: skip
 sign = register(
     "sign", derivative=lambda x: (None,),
     numpy=lambda x: np.sign(np.real(x)), mpmath=_mp("sign"),
-    cost=2, light=True, monotone=1, range=(-1.0, 1.0), kind_of=_int_or_float,
+    parity=-1, cost=2, light=True, monotone=1, range=(-1.0, 1.0), kind_of=_int_or_float,
 )  # fmt: skip
 maximum = register(
     "maximum", derivative=lambda x, y: (where(greater_equal(x, y), 1, 0), where(greater_equal(x, y), 0, 1)),

@@ -26,7 +26,7 @@ class ScalarFunction:
 
     `derivative(*arguments)` gives one term per argument (None where the derivative is zero almost everywhere).
     `text` is the emitted expression with `{0}`, `{1}` for the operands; without it the function is called by name.
-    `numpy` and `mpmath` evaluate it for the oracle. `range` bounds its values, `monotone` (+1, -1, 0) its direction.
+    `numpy` and `mpmath` evaluate it for the oracle. `range` bounds its values, `monotone` (+1, -1, 0) its direction; f(-x) = `parity` f(x).
     `cost` is in multiplications. `light` functions are rebuilt under a renaming instead of being viewed.
     """
 
@@ -42,6 +42,7 @@ class ScalarFunction:
     light: bool = False
     commutative: bool = False
     monotone: int = 0
+    parity: int = 0
     range: tuple[float, float] = (-inf, inf)
     domain: tuple[float, float] = (-inf, inf)
     kind_of: Callable[[tuple[str, ...]], str] = _float_kind

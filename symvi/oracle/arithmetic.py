@@ -50,8 +50,9 @@ class Floats:
         except np.linalg.LinAlgError:  # singular, not positive definite
             return np.full(shape, np.nan)
 
-    def power(self, base: np.ndarray, exponent: int) -> np.ndarray:
-        return base**exponent
+    def times_power(self, product: np.ndarray, base: np.ndarray, exponent: int) -> np.ndarray:
+        """A quotient is one: 1 / y overflows where x / y need not."""
+        return product * base**exponent if exponent > 0 else product / base**-exponent
 
     def real_part(self, value: np.ndarray) -> np.ndarray:
         return np.real(value)
@@ -130,6 +131,9 @@ class HighPrecision:
         if exponent > 0:
             return base**exponent
         return self._elementwise(lambda value: 1 / value**-exponent)(base)
+
+    def times_power(self, product: np.ndarray, base: np.ndarray, exponent: int) -> np.ndarray:
+        return np.multiply(product, self.power(base, exponent))
 
     def real_part(self, value: np.ndarray) -> np.ndarray:
         return value

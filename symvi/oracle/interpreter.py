@@ -171,8 +171,9 @@ class _Interpreter:
         """The product on the free labels, then the bound ones, and its sum over the latter."""
         free, bound = node.sorted_labels(), sort_labels(node.bound)
         product = self.number(node, np.asarray(1))
-        for child, exponent in node.factors:
-            product = np.multiply(product, self.numbers.power(self.number(node, self.on(child, (*free, *bound))), exponent))
+        for child, exponent in sorted(node.factors, key=lambda item: item[1] < 0):
+            value = self.number(node, self.on(child, (*free, *bound)))
+            product = self.numbers.times_power(product, value, exponent)
         if not bound:
             return product
         count = prod(self.extents(bound))

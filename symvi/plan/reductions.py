@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from symvi.atoms.elementwise import absolute, equal, exp, is_apply, less, log1p, minus_in_order, where
+from symvi.atoms.elementwise import absolute, deviation, equal, exp, is_apply, less, log1p, minus_in_order, where
 from symvi.expr import provenance
 from symvi.expr.build import add, constant, contract, multiply, rebuild, reduce
 from symvi.expr.nodes import Apply, Contract, Node, Reduce, Sum, Surrogate, Term, postorder
@@ -21,7 +21,7 @@ _roles: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def role_of(node: Node) -> tuple[str, Node] | None:
-    """What a node made here is for, and of which argument: ("max", x), ("shift", x), ("exp", x), ("sum_exp", x), ("count", x), ("norm", x)."""
+    """What a node made here is for, and of which argument: ("max", x), ("shift", x), ("exp", x), ("sum_exp", x), ("count", x), ..."""
     return _roles.get(node)
 
 
@@ -67,7 +67,7 @@ def _open(node: Reduce, x: Term) -> _Opened:
     """max + log1p(the others): next to e^0 = 1 the small ones would lose their digits. Largest ones beside the first count as others."""
     top = _as("max", x, reduce("max", node.bound, x))
     shift = _as("shift", x, where(less(absolute(top), INFINITY), top, 0.0))
-    shifted = _as("exp", x, exp(x - shift))
+    shifted = _as("exp", x, exp(deviation(x, shift)))  # 1 where x is the largest, whatever x is rounded by
     is_below = less(shifted, 1)
     others = _as("sum_exp", x, contract(node.bound, [(where(is_below, shifted, 0.0), 1)]))
     largest = _as("count", x, contract(node.bound, [(where(is_below, 0.0, 1.0), 1)]))

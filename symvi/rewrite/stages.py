@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from symvi.expr.nodes import Apply, Constant, Contract, Delta, Node, Operator, Read, Reduce, Sum, Tensor, Term
 from symvi.rewrite.engine import declare_stage, run_stage
 from symvi.rewrite.guard import typical_sizes
-from symvi.rewrite.views import common_coefficient, opened
+from symvi.rewrite.views import common_coefficient, leads_with_minus, opened
 
 __all__ = ["ORDER", "stabilise", "restructure", "simplify"]
 
@@ -95,7 +95,8 @@ def _log_load(term: Term, depth: int = 0) -> int:
     if depth > DEPTH:
         return 0
     if isinstance(term, Contract):
-        return sum(1 + abs(e) + _log_load(f, depth + 1) for f, e in term.factors)
+        factors = [(f, e) for f, e in term.factors if not _is_number(f)]
+        return sum(2 * abs(e) * (factors[0][1] != 1 or len(factors) > 1) + _log_load(f, depth + 1) for f, e in factors)
     if isinstance(term, Sum) and len(term.children) == 1:
         return _log_load(term.children[0], depth + 1)
     if isinstance(term, Sum):
@@ -105,10 +106,15 @@ def _log_load(term: Term, depth: int = 0) -> int:
     return 0
 
 
+def _is_number(term: Term) -> bool:
+    return isinstance(term, Constant) or (isinstance(term, Apply) and all(isinstance(child, Constant) for child in term.children))
+
+
 def _logs(node: Node) -> int:
-    if not _is_function(node, ("log", "gammaln")) or isinstance(node.children[0], Constant):  # differences of log Γ become logarithms
+    """Logarithms and what they could be split into; of a number: it can be taken into another one."""
+    if not _is_function(node, ("log", "gammaln")):  # differences of log Γ become logarithms
         return 0
-    return 1 + _log_load(node.children[0])
+    return 1 if _is_number(node.children[0]) else 4 + _log_load(node.children[0])
 
 
 def _exposed(node: Node) -> int:
@@ -134,6 +140,7 @@ def _size(node: Node) -> tuple[int, int, int, int]:
     """Degrees of products; functions that are not light; additions; nodes and edges."""
     degree = sum(map(abs, node.payload[1])) if isinstance(node, Contract) else _DEGREES.get(node.name, 0) * isinstance(node, Apply)
     functions = (isinstance(node, Apply) and not node.light) + _is_function(node, ("logaddexp",))  # of two arguments: softplus is less
+    functions += isinstance(node, Apply) and bool(node.function.parity) and leads_with_minus(node.children[0])
     additions = len(node.children) - 1 if isinstance(node, Sum) else 0
     return (degree, int(functions), additions, 1 + len(node.children))
 

@@ -24,6 +24,11 @@ def opened(term: Term) -> tuple[Term, dict[Label, Index]]:
     return term, {}
 
 
+def leads_with_minus(term: Term) -> bool:
+    """Of a sum and its negative, one does."""
+    return isinstance(term, Sum) and term.terms[0][0] < 0
+
+
 def arguments_of(term: Term, name: str) -> tuple[Term, ...] | None:
     """The arguments of an application of the function `name`, seen through views; None for other terms."""
     inner, renaming = opened(term)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symvi.atoms.elementwise import exp, sigmoid
+from symvi.atoms.elementwise import absolute, cosh, exp, sigmoid, sinh, tanh
+from symvi.atoms.scalar_function import TABLE
 from symvi.expr.build import add, constant, contract
 from symvi.expr.dims import dim
-from symvi.expr.nodes import Constant, Contract, Sum, Term
+from symvi.expr.nodes import Apply, Constant, Contract, Sum, Term
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
-from symvi.rewrite.views import arguments_of
+from symvi.rewrite.views import arguments_of, leads_with_minus
 
 N = dim("N")
 
@@ -19,6 +20,26 @@ N = dim("N")
 def sigmoid_and_complement(x):
     """sigmoid(x) + sigmoid(-x) = 1."""
     return sigmoid(x) + sigmoid(-x), constant(1)
+
+
+def _reflected():
+    x, y = example.term("x", N), example.term("y", N)
+    return [sinh(-x), 3 * cosh(-2 * x), tanh(-x - y), absolute(-x)]
+
+
+def _not_reflected():
+    x, y = example.term("x", N), example.term("y", N)
+    return [sinh(x), cosh(x + y), exp(-x), sigmoid(-x)]
+
+
+@rule.procedure(
+    head=tuple(name for name, function in TABLE.items() if function.parity), stage=("stable", "simple"), kind="exact", example=_reflected,
+    counterexample=_not_reflected, priority=9,
+)  # fmt: skip
+def parity(node: Apply) -> Term | None:
+    """f(-x) = f(x) for even functions, f(-x) = -f(x) for odd ones: one way to write what other rules look for."""
+    (x,) = node.children
+    return node.function.parity * node.function(-x) if leads_with_minus(x) else None
 
 
 def _cancelling():

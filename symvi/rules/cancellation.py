@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from symvi.atoms.elementwise import cos, cosh, cosm1, deviation, sech, sin, sinh, sqrt, sqrt1pm1, tanh
@@ -116,7 +117,7 @@ def _product(coefficient: Fraction, term: Term) -> tuple[Fraction, dict[Term, in
     return coefficient * inner, dict(factors)
 
 
-@rule.procedure(head="sum", stage="stable", kind="stabilise", example=_moments, counterexample=_no_moments, priority=9)
+@rule.procedure(head="sum", stage="stable", kind="reassociate", example=_moments, counterexample=_no_moments, priority=9)
 def central_moment(node: Sum) -> Term | None:
     """E[x^2] - E[x]^2 = E[(x - E[x])^2]: no cancellation where the mean is large."""
     for square, (c, term) in enumerate(node.terms):
@@ -140,15 +141,23 @@ def _joint(node: Sum, square: int, labels: tuple[Label, ...], body: Term, c: Fra
 
 def _with_central(node: Sum, square: int, joint: int, labels: tuple[Label, ...], x: Term) -> Term:
     factor = multiply([(scale(*node.terms[joint]), 1), (contract(labels, [(x, 2)]), -1)])
+    x, _ = _varying(x, labels)
     central = contract(labels, [(deviation(x, _mean(x, labels)), 2)])
     others = [item for position, item in enumerate(node.terms) if position not in (square, joint)]
     return add([*others, (Fraction(1), factor * central)])
 
 
+def _varying(x: Term, labels: Sequence[Label]) -> tuple[Term, Term]:
+    """x as the sum of what varies along the labels and of what does not, which deviations from the mean do not see."""
+    terms = x.terms if isinstance(x, Sum) else ((Fraction(1), x),)
+    varying = add([(c, t) for c, t in terms if not t.labels.isdisjoint(labels)])
+    return varying, x - varying
+
+
 def _centred():
     x, y = example.term("x", N, K), example.term("y", N, K)
     k = [label for label in x.labels if label.dim == K]
-    return [x - _mean(x, k), 3 * _mean(x * y, k) - 3 * x * y + y]
+    return [x - _mean(x, k), 3 * _mean(x * y, k) - 3 * x * y + y, 1 - x - _mean(1 - x, k), 2 * x + y - _mean(2 * x + y + 1, k)]
 
 
 def _not_centred():
@@ -157,7 +166,7 @@ def _not_centred():
     return [x - _mean(y, k), x - 2 * _mean(x, k), x - contract(k, [(x, 1)]), x + _mean(x, k)]
 
 
-@rule.procedure(head="sum", stage="stable", kind="exact", example=_centred, counterexample=_not_centred, priority=3)
+@rule.procedure(head="sum", stage="stable", kind="reassociate", example=_centred, counterexample=_not_centred, priority=3)
 def deviation_from_mean(node: Sum) -> Term | None:
     """x - E[x] = deviation(x, E[x]): a sum around it, as its gradient is, may be reordered, but not across this difference."""
     for mean, (c, term) in enumerate(node.terms):
@@ -166,20 +175,23 @@ def deviation_from_mean(node: Sum) -> Term | None:
             opened = opened_sum(factor, node.labels) if exponent == 1 else None
             if opened is None or len(opened[0]) != 1:
                 continue
-            (label,), body = opened[0], multiply(opened[1])
+            (label,) = opened[0]
+            body, same = _varying(multiply(opened[1]), opened[0])
             amount = multiply([(constant(coefficient), 1), (size(label.dim), 1), *((f, e) for f, e in factors.items() if f is not factor)])
             found = _at_its_mean(node, mean, amount, label, body) if isinstance(amount, Constant) else None
             if found is not None:
-                a, x = node.terms[found]
-                others = [item for position, item in enumerate(node.terms) if position not in (mean, found)]
-                return add([*others, (a, deviation(x, scale(-c / a, term)))])
+                positions, x = found
+                others = [item for position, item in enumerate(node.terms) if position != mean and position not in positions]
+                return add([*others, (amount.value, same), (-amount.value, deviation(x, _mean(body, opened[0])))])
     return None
 
 
-def _at_its_mean(node: Sum, mean: int, amount: Constant, label: Label, body: Term) -> int | None:
-    """The position of the operand that is -amount times the body, at a label of the node."""
-    for position, (a, x) in enumerate(node.terms):
-        if position != mean and a == -amount.value:
-            if any(other.dim == label.dim and rename(body, {label: other}) is x for other in x.labels):
-                return position
+def _at_its_mean(node: Sum, mean: int, amount: Constant, label: Label, body: Term) -> tuple[list[int], Term] | None:
+    """The positions of the operands that are -amount times the body, at a label of the node, and the body there."""
+    parts = body.terms if isinstance(body, Sum) else ((Fraction(1), body),)
+    for other in (label_ for label_ in node.labels if label_.dim == label.dim):
+        wanted = [(-amount.value * c, rename(t, {label: other})) for c, t in parts]
+        positions = [k for k, (a, x) in enumerate(node.terms) if k != mean and any(a == c and x is t for c, t in wanted)]
+        if len(positions) == len(wanted):
+            return positions, rename(body, {label: other})
     return None

@@ -24,6 +24,7 @@ from symvi.atoms.elementwise import (
     where,
     xlogy,
 )  # fmt: skip
+from symvi.atoms.elementwise import power as power_of
 from symvi.atoms.linear_algebra import is_spd, logdet
 from symvi.expr.build import add, as_term, constant, contract, multiply, one, read, reduce, split_coefficient, zero
 from symvi.expr.facts import interval, is_nonnegative, is_positive
@@ -31,12 +32,13 @@ from symvi.expr.nodes import Apply, Constant, Contract, Reduce, Sum, Term
 from symvi.rewrite.views import arguments_of, opened, opened_reduction, opened_sum, operator_read
 
 __all__ = [
-    "closed_log", "logsumexp_of", "log_of_summands", "log_of_power", "log_of_signed", "may_take_log", "weighted_exponentials", "SIGNED",
+    "closed_log", "logsumexp_of", "log_of_summands", "log_of_power", "log_of_signed", "may_take_log", "number_power",
+    "weighted_exponentials", "SIGNED",
 ]  # fmt: skip
 
 NOTHING = constant(-inf)
 NEAR_ONE = Fraction(1, 1000)
-Closed = tuple[Fraction, Term]  # log f = log c + term
+Closed = tuple[Fraction, Term]  # log(f / c) = term
 
 
 def may_take_log(weight: Term) -> bool:
@@ -45,7 +47,7 @@ def may_take_log(weight: Term) -> bool:
 
 
 def closed_log(term: Term) -> Closed | None:
-    """(c, t) with log(term) = log(c) + t, for a positive term whose logarithm is known in closed form."""
+    """(c, t) with log(term / c) = t, for a term of one sign whose logarithm is known in closed form; c has its sign."""
     inner, _ = opened(term)
     if isinstance(inner, Apply):
         return _closed_log_of_function(term, inner.function.name)
@@ -85,7 +87,9 @@ def _closed_log_of_function(term: Term, name: str) -> Closed | None:
     if name in ("cosh", "sech"):
         return unit, log_cosh(x) if name == "cosh" else -log_cosh(x)
     if name in SIGNED:
-        return (unit, log_of_signed(name, arguments)) if is_positive(term) else None
+        if is_positive(term):
+            return unit, log_of_signed(name, arguments)
+        return (-unit, log1mexp(x)) if name == "expm1" and interval(x)[1] <= 0 else None
     if name == "gamma":
         return (unit, gammaln(x)) if is_positive(x) else None
     if name == "power":
@@ -110,6 +114,17 @@ def _holds_closed_factor(term: Term) -> bool:
     _, operand = split_coefficient(term)
     factors = operand.factors if isinstance(operand, Contract) and not operand.bound else ((operand, 1),)
     return any(closed_log(factor) is not None for factor, _ in factors)
+
+
+def number_power(value: Fraction, power: Fraction) -> Term:
+    """value^power for value > 0: a number where it is rational, else roots of whole numbers, which cancel their reciprocals."""
+    top, below = (_root(part, power.denominator) for part in value.as_integer_ratio())
+    return multiply([(top, power.numerator), (below, -power.numerator)])
+
+
+def _root(value: int, degree: int) -> Term:
+    root = round(value ** (1 / degree))
+    return constant(root) if root**degree == value else power_of(constant(value), constant(Fraction(1, degree)))
 
 
 def log_of_power(base: Term, exponent: int) -> Term:

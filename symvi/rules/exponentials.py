@@ -13,22 +13,22 @@ from symvi.atoms.elementwise import (
     log,
     log1mexp,
     log1p,
+    maximum,
     sech,
     sigmoid,
-    sign,
     sinh,
     sqrt,
     tanh,
     where,
 )  # fmt: skip
 from symvi.atoms.elementwise import log_cosh as log_cosh_of
-from symvi.expr.build import add, constant, contract, split_coefficient
+from symvi.expr.build import add, constant, contract, split_coefficient, surrogate
 from symvi.expr.dims import dim
 from symvi.expr.facts import interval, is_nonnegative
 from symvi.expr.nodes import Constant, Contract, Sum, Term
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
-from symvi.rewrite.views import arguments_of
+from symvi.rewrite.views import arguments_of, opened
 from symvi.rules.closed_logs import SIGNED, log_of_signed
 
 N = dim("N")
@@ -41,6 +41,12 @@ def log1p_fold(x):
 
 
 @rule(stage="stable", kind="stabilise", partial=False)
+def log1p_of_distance(x):
+    """log|1 + x| = log1p(max(x, -2 - x)): keeps the digits of a small x; the derivative is 1 / (1 + x)."""
+    return log(absolute(1 + x)), surrogate(log1p(maximum(x, -2 - x)), log1p(x))
+
+
+@rule(stage="stable", kind="stabilise", partial=False)
 def expm1_fold(x):
     """e^x - 1 = expm1(x): no cancellation near zero."""
     return exp(x) - 1, expm1(x)
@@ -49,12 +55,12 @@ def expm1_fold(x):
 def _powers():
     x, y, z = example.term("x", N), example.term("y", N), example.term("z", N)
     inside = contract(x.labels, [(exp(x), 1), (exp(y), -2), (z, 1)])
-    return [exp(x) * exp(y), z * exp(x) / exp(y), inside, exp(x) ** 2 * z, 1 / exp(x), 3 / (exp(x) * z)]
+    return [exp(x) * exp(y), z * exp(x) / exp(y), inside, exp(x) ** 2 * z, 1 / exp(x), 1 / (exp(x) * (exp(y) + exp(-x)))]
 
 
 def _apart():
     x, y, z = example.term("x", N), example.term("y", dim("M")), example.term("z", N)
-    return [exp(x) * exp(y), exp(x) * z, exp(x) / z]
+    return [exp(x) * exp(y), exp(x) * z, z / exp(x), 1 / (exp(x) * z)]
 
 
 @rule.procedure(head="product", stage="stable", kind="reassociate", example=_powers, counterexample=_apart, priority=1)
@@ -66,39 +72,23 @@ def exponentials_join(node: Contract) -> Term | None:
         if arguments is not None:
             groups.setdefault(factor.labels, []).append((factor, power, arguments[0]))
     for group in groups.values():
-        if len(group) > 1 or group[0][1] != 1:
+        power = group[0][1]
+        if len(group) > 1 or power > 1 or (power < 0 and _may_turn_over(node, group[0][0])):
             rest = [(f, e) for f, e in node.factors if all(f is not factor for factor, _, _ in group)]
             return contract(node.bound, [*rest, (exp(add([(Fraction(e), x) for _, e, x in group])), 1)])
     return None
 
 
-def _scaled_logs():
-    x, y = example.term("x", N), example.term("y", N)
-    return [log(3 * x) - log(constant(3)), 2 * log(x / 5) + 2 * log(constant(5)) + y]
+def _may_turn_over(node: Contract, exponential: Term) -> bool:
+    """1 / e^x as e^-x: alone, or beside what other rules join it with; z e^-x can overflow where z / e^x does not."""
+    others = [opened(factor)[0] for factor, _ in node.factors if factor is not exponential]
+    return not others or any(_joins_exponentials(other) for other in others)
 
 
-def _unscaled_logs():
-    x = example.term("x", N)
-    return [log(x) - log(constant(3)) * x, log(x) - 2 * x, x - log(constant(3))]
-
-
-@rule.procedure(head="sum", stage="stable", kind="stabilise", example=_scaled_logs, counterexample=_unscaled_logs, priority=9)
-def log_of_number_joins(node: Sum) -> Term | None:
-    """log(x) - log(c) = log(x / c), for a number c: no cancellation where x is near c."""
-    numbers = {term.children[0].value: (c, term) for c, term in node.terms if _is_log_of_number(term)}
-    for c, term in node.terms if numbers else ():
-        x = arguments_of(term, "log")
-        if x is None or _is_log_of_number(term):
-            continue
-        for value, (times, number) in numbers.items():
-            if abs(times) == abs(c):
-                rest = [(d, t) for d, t in node.terms if t is not term and t is not number]
-                return add([(c, log(x[0] / value if times == -c else x[0] * value)), *rest])
-    return None
-
-
-def _is_log_of_number(term: Term) -> bool:
-    return is_apply(term, "log") and isinstance(term.children[0], Constant)
+def _joins_exponentials(term: Term) -> bool:
+    if isinstance(term, Sum):
+        return any(arguments_of(child, "exp") is not None for child in term.children)
+    return is_apply(term, "erfc") or is_apply(term, "ndtr")
 
 
 def _differences():
@@ -179,6 +169,12 @@ def tanh_fold(x):
     return sinh(x) / cosh(x), tanh(x)
 
 
+@rule(stage=("stable", "simple"), kind="stabilise")
+def reciprocal_of_tanh(x):
+    """cosh(x) / sinh(x) = 1 / tanh(x): no infinity over infinity."""
+    return cosh(x) / sinh(x), 1 / tanh(x)
+
+
 @rule(stage="stable", kind="stabilise")
 def tanh_of_expm1(x):
     """(e^x - 1) / (e^x + 1) = expm1(x) sigmoid(-x) = tanh(x / 2)."""
@@ -255,12 +251,6 @@ def root_of_square(x):
 def exponential_of_log1mexp(x):
     """e^(log1mexp x) = -expm1(x)."""
     return exp(log1mexp(x)), -expm1(x)
-
-
-@rule(stage=("stable", "simple"), kind="exact")
-def slope_of_log_absolute(x):
-    """sign(x) / |x| = 1 / x."""
-    return sign(x) / absolute(x), 1 / x
 
 
 def _logs_in(term: Term) -> list[tuple[int, Term]]:

@@ -4,15 +4,19 @@ from fractions import Fraction
 from math import inf
 
 from symvi.atoms.elementwise import (
+    absolute,
     cosh,
     erfc,
     exp,
     is_apply,
     log,
     log1p,
+    log_erfc,
+    log_mixture,
     log_ndtr,
     log_product,
     log_ratio,
+    logaddexp,
     ndtr,
     power,
     rel_entr,
@@ -21,17 +25,19 @@ from symvi.atoms.elementwise import (
     xlog1py,
     xlogy,
 )  # fmt: skip
-from symvi.expr.build import add, constant, contract, multiply, reduce, scale, split_coefficient
+from symvi.expr.build import add, constant, contract, multiply, reduce, split_coefficient
 from symvi.expr.dims import dim
 from symvi.expr.facts import interval, is_nonnegative
-from symvi.expr.nodes import Apply, Constant, Contract, NamedConstant, Term, postorder
+from symvi.expr.nodes import Apply, Constant, Contract, NamedConstant, Sum, Term, postorder
 from symvi.rewrite import example
 from symvi.rewrite.rule import rule
 from symvi.rewrite.variables import Index, Indexed
 from symvi.rewrite.views import arguments_of, opened
-from symvi.rules.closed_logs import closed_log, log_of_power
+from symvi.rules.closed_logs import closed_log, log_of_power, number_power
 
 N = dim("N")
+HALF = constant(Fraction(1, 2))
+MOST_POWER = 4  # of a number that is taken into a logarithm
 
 
 @rule(stage="stable", kind="stabilise")
@@ -82,18 +88,11 @@ def log_power(node: Term) -> Term | None:
         coefficient, base = -coefficient, -base
     if exponent < 0 and exponent % 2 and interval(base)[0] == -inf:  # log(1 / -inf)
         return None
-    root = _root(coefficient, exponent)
+    root = 1 / coefficient
     if exponent == -1 and (root > 1 and interval(base)[1] == inf or float(root) != root):  # it overflows, or rounds once more
         return None
-    return log_of_power(scale(root, base), exponent)
-
-
-def _root(value: Fraction, degree: int) -> Fraction:
-    """value^(1 / degree), for value > 0, exact where it is rational."""
-    if degree < 0:
-        return _root(1 / value, -degree)
-    root = Fraction(round(value.numerator ** (1 / degree)), round(value.denominator ** (1 / degree)))
-    return root if root**degree == value else Fraction(float(value) ** (1 / degree))
+    size = absolute(base) if exponent % 2 == 0 and not is_nonnegative(base) else base
+    return exponent * log(number_power(coefficient, Fraction(1, exponent)) * size)
 
 
 def _positive_parts():
@@ -117,38 +116,77 @@ def log_of_product(node: Term) -> Term | None:
         return None
     logs, rest = [], []
     for factor, exponent in factors:
-        closed = closed_log(factor)
+        closed = closed_log(factor) if factor.labels or not _is_number(factor) else None
         if closed is None:
             rest.append((factor, exponent))
         else:
             coefficient *= closed[0] ** exponent
             logs.append((Fraction(exponent), closed[1]))
-    if not logs:
+    if not logs or (coefficient < 0 and not rest):
         return None
     left = multiply([(constant(coefficient), 1), *rest])
     return add([*logs, (Fraction(1), log(left))])
 
 
-def _halved_tails():
-    x, y = example.term("x", N), example.term("y", N)
-    return [log(erfc(x) / 2), log(2 / erfc(x)), log(erfc(x) * erfc(y) / 4)]
+def _scaled_logs():
+    x, p, q = example.term("x", N), example.term("p", N, stated=example.POSITIVE), example.term("q", N, stated=example.POSITIVE)
+    two, three, six = (log(constant(n)) for n in (2, 3, 6))
+    logs = [log(3 * x) - three, 2 * log(x / 3) + 2 * three + p, 4 * log(p) - two, six - three - x]
+    return [*logs, log_product(p, 3 * q) - three, log_ratio(p / 2, q) + two, log_erfc(x) - two, log(p) - two, logaddexp(p, q) - two]
 
 
-def _other_tails():
-    x, y = example.term("x", N), example.term("y", N)
-    return [log(3 * erfc(x)), log(erfc(x) * y / 2)]
+def _unscaled_logs():
+    x = example.term("x", N)
+    three = log(constant(3))
+    return [log(x) - three * x, log(x) - 2 * x, x - three, log_erfc(x) - three, log(x) + 9 * three, log_ratio(x, x + 1) - three]
 
 
-@rule.procedure(
-    head="log", stage="stable", kind="reassociate", example=_halved_tails, counterexample=_other_tails, bounded=(0.05, 20.0), priority=8
-)  # fmt: skip
-def log_of_halved_tails(node: Term) -> Term | None:
-    """log(Π (erfc(x) / 2)^k) = Σ k log_ndtr(-x sqrt(2)): no cancellation where erfc is near 2."""
-    coefficient, factors = _factors(node.children[0])
-    tails = [(Fraction(e), arguments_of(f, "erfc")) for f, e in factors]
-    if any(x is None for _, x in tails) or coefficient * Fraction(2) ** sum(int(e) for e, _ in tails) != 1:
+@rule.procedure(head="sum", stage="stable", kind="reassociate", example=_scaled_logs, counterexample=_unscaled_logs, priority=9)
+def log_of_number_joins(node: Sum) -> Term | None:
+    """log(x) - log(c) = log(x / c), for a number c, and so for products, ratios, erfc, logaddexp: no cancellation where x is near c."""
+    numbers = [(c, term) for c, term in node.terms if _is_log_of_number(term)]
+    for c, number in numbers:
+        for d, term in node.terms:
+            power = c / d
+            if term is number or abs(power.numerator) > MOST_POWER or term in [t for _, t in numbers] and abs(power) != 1:
+                continue
+            joined = _scaled_log(term, number.children[0].value, power)
+            if joined is not None:
+                return add([(d, joined), *((e, t) for e, t in node.terms if t is not term and t is not number)])
+    return None
+
+
+def _is_log_of_number(term: Term) -> bool:
+    return is_apply(term, "log") and isinstance(term.children[0], Constant) and isinstance(term.children[0].value, Fraction)
+
+
+_LOGARITHMS = {"log": log, "log_product": log_product, "log_ratio": log_ratio, "log_erfc": log_erfc, "logaddexp": logaddexp}
+
+
+def _scaled_log(term: Term, number: Fraction, power: Fraction) -> Term | None:
+    """The logarithm `term` with power log(number) taken in; number > 0."""
+    inner, _ = opened(term)
+    name = inner.name if isinstance(inner, Apply) else ""
+    if name not in _LOGARITHMS:
         return None
-    return add([(e, log_ndtr(-x[0] * sqrt(2))) for e, x in tails])
+    first, *others = arguments_of(term, name)
+    factor = number_power(number, power)
+    if name == "log_erfc":
+        return log_ndtr(-first * sqrt(2)) if factor is HALF else None
+    if name == "logaddexp":
+        return log_mixture(HALF, first, *others) if factor is HALF else None
+    scaled = factor * first
+    if _is_number(first) or _is_bare(scaled):
+        return _LOGARITHMS[name](scaled, *others)
+    if name == "log_product" and _is_bare(factor * others[0]):
+        return log_product(first, factor * others[0])
+    return log_product(first, factor) if name == "log" else None  # scaled, a subnormal number loses digits
+
+
+def _is_bare(term: Term) -> bool:
+    """Does no number stand before it?"""
+    coefficient, factors = _factors(term)
+    return abs(coefficient) == 1 and not any(_is_number(factor) for factor, _ in factors)
 
 
 def _same_side():
@@ -267,6 +305,34 @@ def log_of_two(node: Term) -> Term | None:
     if len(below) >= 2 and coefficient == 1 and not numbers and is_nonnegative(node.children[0]):
         return -log_product(multiply(below[:-1]), multiply(below[-1:]))
     return None
+
+
+def _squares():
+    x, y, p = example.term("x", N), example.term("y", N), example.term("p", N, stated=example.POSITIVE)
+    return [log(x**2 * p), log(3 * x**2 * y**2), log(p / x**4), log(1 / (x**2 * p))]
+
+
+def _no_squares():
+    x, p = example.term("x", N), example.term("p", N, stated=example.POSITIVE)
+    return [log(x**2), log(x * p), log(x**3 * p), log(x**2 * (x + 1))]
+
+
+@rule.procedure(head="log", stage="stable", kind="reassociate", example=_squares, counterexample=_no_squares, priority=3)
+def log_of_squares(node: Term) -> Term | None:
+    """log(x^2 y) = 2 log(|x| sqrt(y)), for y >= 0: x^2 can over- and underflow."""
+    coefficient, factors = _factors(node.children[0])
+    odd = [(f, e) for f, e in factors if e % 2]
+    if len(factors) < 2 or len(odd) > 1 or coefficient < 0 or any(abs(e) > 1 or not is_nonnegative(f) for f, e in odd):
+        return None
+    halves = [(f if e % 4 == 0 or is_nonnegative(f) else absolute(f), e // 2) for f, e in factors if not e % 2]
+    root = number_power(coefficient, Fraction(1, 2))
+    return 2 * log(multiply([(root, 1), *halves, *((sqrt(f), e) for f, e in odd)]))
+
+
+@rule(stage=("stable", "simple"), kind="exact", when=lambda x, y: is_nonnegative(x) and is_nonnegative(y))
+def exponential_of_log_ratio(x, y):
+    """e^(log(x / y)) = x / y, for x, y >= 0."""
+    return exp(log_ratio(x, y)), x / y
 
 
 @rule(stage=("stable", "simple"), kind="exact", when=lambda x, y: is_nonnegative(x) and is_nonnegative(y))

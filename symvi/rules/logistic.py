@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from symvi.atoms.elementwise import exp, log, log1p, logit, sigmoid, softplus, tanh
-from symvi.expr.build import add, contract, multiply, one
+from symvi.atoms.elementwise import exp, log, log1p, log_ratio, logit, sigmoid, softplus, tanh
+from symvi.expr.build import add, constant, contract, multiply, one
 from symvi.expr.dims import dim
 from symvi.expr.facts import interval, is_nonnegative
 from symvi.expr.nodes import Constant, Contract, Sum, Term
@@ -77,6 +77,24 @@ def sigmoid_times_exponential(x):
     return exp(x) * sigmoid(-x), sigmoid(x)
 
 
+@rule(stage=("stable", "simple"), kind="stabilise")
+def sigmoid_over_exponential(x):
+    """sigmoid(x) / e^x = sigmoid(-x): no zero over zero."""
+    return sigmoid(x) / exp(x), sigmoid(-x)
+
+
+@rule(stage=("stable", "simple"), kind="stabilise")
+def sigmoid_times_its_denominator(x):
+    """(1 + e^x) sigmoid(-x) = 1: no infinity times zero."""
+    return (1 + exp(x)) * sigmoid(-x), constant(1)
+
+
+@rule(stage=("stable", "simple"), kind="stabilise")
+def odds_of_sigmoid(x):
+    """(1 + e^x) sigmoid(x) = e^x: nothing overflows before e^x does."""
+    return (1 + exp(x)) * sigmoid(x), exp(x)
+
+
 @rule(stage=("stable", "simple"), kind="stabilise", partial=False)
 def sigmoid_complement(x):
     """1 - sigmoid(x) = sigmoid(-x): no cancellation where sigmoid(x) is near 1."""
@@ -145,7 +163,7 @@ def _sigmoids(term: Term) -> list[tuple[Term, Term, tuple]]:
 @rule(stage="stable", kind="stabilise", when=lambda p: interval(p)[0] >= 0 and interval(p)[1] <= 1)
 def logit_fold(p):
     """log(p / (1 - p)) = logit(p), for 0 <= p <= 1."""
-    return log(p / (1 - p)), logit(p)
+    return log_ratio(p, 1 - p), logit(p)
 
 
 @rule(stage="stable", kind="exact", when=is_nonnegative)

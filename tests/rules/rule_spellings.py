@@ -35,11 +35,16 @@ def _elementwise():
         "sign of what is positive": sv.sign(1 + sv.exp(x)) * y,
         "powers of exponentials": sv.exp(x) ** 2 + sv.exp(y) - 1,
         "a logarithm in other units": sv.log(3 * x) - sv.log(3),
-        "a logarithm taken back": sv.exp(sv.log(a * b)),
+        "a logarithm taken back": sv.exp(sv.log(a * b)) + sv.exp(sv.log(a / b)),
         "log of a density of the logistic kind": sv.log(1 / sv.cosh(x)),
         "the logarithm of a share": sv.log(sv.exp(x) + sv.exp(y)) - x,
         "odds of an exponential": sv.exp(-sv.log(1 - sv.exp(-a))),
         "an exponential over cosh": sv.exp(x) / sv.cosh(x),
+        "a distance from one": sv.log((1 - x) ** 2),
+        "the reciprocal of tanh": sv.cosh(x) / sv.sinh(x),
+        "odds with one half opened": sv.sigmoid(x) * (1 + sv.exp(x)),
+        "a probability over an exponential": sv.sigmoid(x) / sv.exp(x),
+        "a probability over itself": sv.sigmoid(-x) * (1 + sv.exp(x)),
     }
 
 

@@ -235,7 +235,14 @@ def _not(x: Interval) -> Interval:
     return 1 - x[1], 1 - x[0]
 
 
+def _sign_of_gap(term: Apply, x: Interval, y: Interval) -> Interval:
+    """e^x - e^y has the sign of x - y."""
+    lo, hi = interval(add([(1, term.children[0]), (-1, term.children[1])]))
+    return (TINY if lo > 0 else 0.0 if lo >= 0 else -inf), (-TINY if hi < 0 else 0.0 if hi <= 0 else inf)
+
+
 _SPECIAL = {
+    "exp_difference": _sign_of_gap,
     "where": lambda term, c, x, y: x if c[0] == 1 else y if c[1] == 0 else (min(x[0], y[0]), max(x[1], y[1])),
     "maximum": lambda term, x, y: (max(x[0], y[0]), max(x[1], y[1])),
     "minimum": lambda term, x, y: (min(x[0], y[0]), min(x[1], y[1])),
