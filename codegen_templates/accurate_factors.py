@@ -3,7 +3,8 @@
 A factor is three arrays: F of the shape of the matrix A, `low` with 2 PANEL more rows for scratch, and int32 `notes`: n pivots, how the
 factor was made, n exponents of rows, n of columns. PLAIN_CHOLESKY and PLAIN_LU are what `cholesky` and `lu` give. In the accurate forms
 P R A C = L U with powers of two R and C, the unit lower L and the upper U in F + low, an unevaluated sum of two numbers per entry (Dekker
-1971; Hida, Li and Bailey 2001). They are taken where an estimate of the condition exceeds a limit; `low` is hardly touched otherwise.
+1971; Hida, Li and Bailey 2001). They are taken where an estimate of the condition exceeds a limit; `low` is scratch otherwise.
+Above the diagonal of a Cholesky factor may stand anything.
 """
 import math
 

@@ -109,6 +109,17 @@ def copy_matrix(A, out):
 
 
 @njit(**DENSE)
+def copy_lower(A, out):
+    """out = the lower triangle of A, zeros above."""
+    for i in range(A.shape[0]):
+        source, target = A[i], out[i]
+        for j in range(i + 1):
+            target[j] = source[j]
+        for j in range(i + 1, target.size):
+            target[j] = 0.0
+
+
+@njit(**DENSE)
 def copy_or_fill(B, X, good):
     """X = B for vectors or matrices if `good`, else NaN."""
     if B.ndim == 1:
@@ -331,9 +342,7 @@ def cholesky(A, L):
     Not positive definite: the status is the order of the first leading minor that fails, and L is NaN.
     """
     n = A.shape[0]
-    for i in range(n):
-        for j in range(n):
-            L[i, j] = A[i, j] if j <= i else 0.0
+    copy_lower(A, L)
     status = 0
     if n <= SMALL:
         for i in range(n):

@@ -1,7 +1,8 @@
 """Whole-array operations between the functions of a kernel: factors, solves, draws. Compiled once per machine, not per model.
 
 Each is a C function `f(n0, n1, d)`; `d` describes the operation: [itemsize, batch, n, k, flag, address, address, ...].
-They are written once and compiled for the precision that a kernel asks for: there `reals` stands for reals64 or reals32.
+Large matrices are worked on in tiles, which the threads of a pool share. The operations are written once and compiled for the precision
+that a kernel asks for: there `reals` stands for reals64 or reals32.
 """
 import ctypes
 from types import FunctionType
@@ -22,10 +23,12 @@ from symvi.codegen_templates.accurate_factors import (
     is_accurate_enough,
 )
 from symvi.codegen_templates.linear_algebra import (
+    bad_pivot,
     cholesky,
     cholesky_inverse,
     cholesky_logdet,
     cholesky_solve,
+    copy_lower,
     copy_matrix,
     set_identity,
     solve_lower,
@@ -34,12 +37,32 @@ from symvi.codegen_templates.linear_algebra import (
 from symvi.codegen_templates.random_numbers import draw_exponential, draw_normal, draw_rademacher, draw_uniform
 from symvi.codegen_templates.scalar_math import exp
 from symvi.codegen_templates.tables import KERNEL, booleans, integers, integers32, reals32, reals64
+from symvi.codegen_templates.threads import load_word, share
+from symvi.codegen_templates.tiled_factors import (
+    TILE_STATUS,
+    TILED_FROM,
+    cholesky_task,
+    gram_task,
+    lower_inverse_task,
+    reset_tiles,
+    solve_task,
+    task_count,
+    tile_count,
+)
 
 OPERATOR = dict(error_model="numpy", nogil=True)
 OPERATOR_FUNCTION = dict(error_model="numpy", cache=True)
 ITEMSIZE, BATCH, ORDER, COLUMNS, FLAG, FIRST, SECOND, THIRD, FOURTH, FIFTH = range(10)
 ELIMINATION = 11  # the slot with the address of the operation `elimination`, of operations on factors
 FACTOR_DEFINITE, FACTOR_GENERAL, FACTORED_INVERSE, FACTORED_SOLVE, FACTORED_LOGDET, LOWER_FACTOR = range(6)  # its tasks
+# Slots of operations that may work in tiles: the address of the pool (0: alone), that of `tiles` (0: the matrices are too small), and what
+# it finds in them: the job, the number of the matrix.
+POOL, TILES, JOB, MATRIX = 12, 13, 14, 15
+OPERATOR_WORDS = 16
+(TILED_CHOLESKY, TILED_FACTOR_INVERSE, TILED_GRAM, TILED_LOWER_INVERSE, TILED_SOLVE, TILED_SOLVE_LOWER,
+ TILED_SOLVE_TRANSPOSED) = range(7)  # jobs
+TILED_OPERATORS = ("cholesky", "factored_inverse", "factored_solve", "solve_lower", "solve_lower_transposed", "lower_inverse")
+TILED_COLUMNS = 16  # a solve with fewer right sides is not worth tiles
 reals = reals64
 
 
@@ -99,12 +122,68 @@ def operator_elimination(b, task, d):
     return eliminated_solve(F, low, notes, X, task == FACTORED_SOLVE and d[FLAG] != 0)
 
 
+@intrinsic
+def own_address(typing_context, description):
+    """The address of a description."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(description), emit
+
+
+@njit(**OPERATOR)
+def share_tiles(d, b, job, tasks):
+    """Does a job on matrix b of the stack, its tasks shared by the threads of the pool."""
+    d[JOB], d[MATRIX] = job, b
+    share(d[POOL], d[TILES], tasks, own_address(d))
+
+
+@njit(**OPERATOR)
+def counters_of_tiles(d, b):
+    """The address of the words that tasks share while they make a factor: in the scratch below its low part."""
+    n = d[ORDER]
+    address = d[THIRD] + d[ITEMSIZE] * n * (b * (n + 2 * PANEL) + n)
+    return (address + 7) // 8 * 8
+
+
+@njit(**OPERATOR)
+def solved_in_tiles(d, L):
+    """Is a solve with this triangle worth tiles, and possible?"""
+    return d[TILES] != 0 and d[COLUMNS] >= TILED_COLUMNS and bad_pivot(L) == 0
+
+
+def operator_tiles(task, unused, d):
+    """One task of a job on large matrices; d describes the operation whose job it is."""
+    job, b, n = d[JOB], d[MATRIX], d[ORDER]
+    if job == TILED_CHOLESKY:
+        cholesky_task(reals(d, FIRST, matrices(d))[b], reals(d, SECOND, matrices(d))[b], counters_of_tiles(d, b), task)
+    elif job == TILED_LOWER_INVERSE or job == TILED_FACTOR_INVERSE:
+        out = reals(d, SECOND, matrices(d) if job == TILED_LOWER_INVERSE else extended(d))
+        lower_inverse_task(reals(d, FIRST, matrices(d))[b], out[b, :n], task)
+    elif job == TILED_GRAM:
+        gram_task(reals(d, SECOND, extended(d))[b, :n], reals(d, FOURTH, matrices(d))[b], task)
+    else:
+        right = (d[BATCH], n, d[COLUMNS])
+        B = reals(d, FOURTH if job == TILED_SOLVE else SECOND, right)[b]
+        X = reals(d, FIFTH if job == TILED_SOLVE else THIRD, right)[b]
+        solve_task(reals(d, FIRST, matrices(d))[b], B, X, task, job != TILED_SOLVE_TRANSPOSED, job != TILED_SOLVE_LOWER)
+    return 0
+
+
 def operator_cholesky(n0, n1, d):
     """The factor of positive definite matrices: A, the factor, its low part, its notes."""
     A, F = reals(d, FIRST, matrices(d)), reals(d, SECOND, matrices(d))
     low, notes = reals(d, THIRD, extended(d)), integers32(d, FOURTH, noted(d))
     for b in range(d[BATCH]):
-        if cholesky(A[b], F[b]) != 0 or not is_accurate_enough(A[b], F[b], notes[b], low[b, d[ORDER]]):
+        if d[TILES] != 0:
+            shared = counters_of_tiles(d, b)
+            reset_tiles(shared, d[ORDER])
+            share_tiles(d, b, TILED_CHOLESKY, task_count(d[ORDER]))
+            failed = load_word(shared, TILE_STATUS)
+        else:
+            failed = cholesky(A[b], F[b])
+        if failed or not is_accurate_enough(A[b], F[b], notes[b], low[b, d[ORDER]]):
             status = eliminate(d, b, FACTOR_DEFINITE)
             if status != 0:
                 return status
@@ -124,8 +203,14 @@ def operator_factored_inverse(n0, n1, d):
     """A^-1; the factor, its low part, its notes, the result."""
     F, notes, out = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d)), reals(d, FOURTH, matrices(d))
     for b in range(d[BATCH]):
-        plain = notes[b, d[ORDER]] == PLAIN_CHOLESKY
-        status = cholesky_inverse(F[b], out[b]) if plain else eliminate(d, b, FACTORED_INVERSE)
+        if notes[b, d[ORDER]] != PLAIN_CHOLESKY:
+            status = eliminate(d, b, FACTORED_INVERSE)
+        elif d[TILES] != 0 and bad_pivot(F[b]) == 0:
+            status = 0
+            share_tiles(d, b, TILED_FACTOR_INVERSE, tile_count(d[ORDER], d[ORDER]))
+            share_tiles(d, b, TILED_GRAM, task_count(d[ORDER]))
+        else:
+            status = cholesky_inverse(F[b], out[b])
         if status != 0:
             return status
     return 0
@@ -137,8 +222,13 @@ def operator_factored_solve(n0, n1, d):
     right = (d[BATCH], d[ORDER], d[COLUMNS])
     B, X = reals(d, FOURTH, right), reals(d, FIFTH, right)
     for b in range(d[BATCH]):
-        plain = notes[b, d[ORDER]] == PLAIN_CHOLESKY
-        status = cholesky_solve(F[b], B[b], X[b]) if plain else eliminate(d, b, FACTORED_SOLVE)
+        if notes[b, d[ORDER]] != PLAIN_CHOLESKY:
+            status = eliminate(d, b, FACTORED_SOLVE)
+        elif solved_in_tiles(d, F[b]):
+            status = 0
+            share_tiles(d, b, TILED_SOLVE, tile_count(d[ORDER], d[COLUMNS]))
+        else:
+            status = cholesky_solve(F[b], B[b], X[b])
         if status != 0:
             return status
     return 0
@@ -161,7 +251,7 @@ def operator_lower_factor(n0, n1, d):
     F, notes, out = reals(d, FIRST, matrices(d)), integers32(d, THIRD, noted(d)), reals(d, FOURTH, matrices(d))
     for b in range(d[BATCH]):
         if notes[b, d[ORDER]] == PLAIN_CHOLESKY:
-            copy_matrix(F[b], out[b])
+            copy_lower(F[b], out[b])
         else:
             status = eliminate(d, b, LOWER_FACTOR)
             if status != 0:
@@ -174,7 +264,11 @@ def operator_solve_lower(n0, n1, d):
     right = (d[BATCH], d[ORDER], d[COLUMNS])
     L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
     for b in range(d[BATCH]):
-        status = solve_lower(L[b], B[b], X[b])
+        if solved_in_tiles(d, L[b]):
+            status = 0
+            share_tiles(d, b, TILED_SOLVE_LOWER, tile_count(d[ORDER], d[COLUMNS]))
+        else:
+            status = solve_lower(L[b], B[b], X[b])
         if status != 0:
             return status
     return 0
@@ -185,7 +279,11 @@ def operator_solve_lower_transposed(n0, n1, d):
     right = (d[BATCH], d[ORDER], d[COLUMNS])
     L, B, X = reals(d, FIRST, (d[BATCH], d[ORDER], d[ORDER])), reals(d, SECOND, right), reals(d, THIRD, right)
     for b in range(d[BATCH]):
-        status = solve_lower_transposed(L[b], B[b], X[b])
+        if solved_in_tiles(d, L[b]):
+            status = 0
+            share_tiles(d, b, TILED_SOLVE_TRANSPOSED, tile_count(d[ORDER], d[COLUMNS]))
+        else:
+            status = solve_lower_transposed(L[b], B[b], X[b])
         if status != 0:
             return status
     return 0
@@ -196,8 +294,12 @@ def operator_lower_inverse(n0, n1, d):
     shape = (d[BATCH], d[ORDER], d[ORDER])
     L, out = reals(d, FIRST, shape), reals(d, SECOND, shape)
     for b in range(d[BATCH]):
-        set_identity(out[b])
-        status = solve_lower(L[b], out[b], out[b])
+        if d[TILES] != 0 and bad_pivot(L[b]) == 0:
+            status = 0
+            share_tiles(d, b, TILED_LOWER_INVERSE, tile_count(d[ORDER], d[ORDER]))
+        else:
+            set_identity(out[b])
+            status = solve_lower(L[b], out[b], out[b])
         if status != 0:
             return status
     return 0
@@ -312,7 +414,7 @@ def operator_draw_rademacher(n0, n1, d):
 
 
 OPERATORS = {
-    "cholesky": operator_cholesky, "lu": operator_lu, "elimination": operator_elimination,
+    "cholesky": operator_cholesky, "lu": operator_lu, "elimination": operator_elimination, "tiles": operator_tiles,
     "factored_inverse": operator_factored_inverse, "factored_solve": operator_factored_solve,
     "factored_logdet": operator_factored_logdet, "lower_factor": operator_lower_factor,
     "solve_lower": operator_solve_lower, "solve_lower_transposed": operator_solve_lower_transposed,
@@ -337,6 +439,11 @@ def operator_address(name, itemsize=8):
     if (name, itemsize) not in COMPILED_OPERATORS:
         COMPILED_OPERATORS[name, itemsize] = cfunc(KERNEL, **OPERATOR_FUNCTION)(in_precision(OPERATORS[name], itemsize))
     return COMPILED_OPERATORS[name, itemsize].address
+
+
+def works_in_tiles(name, order):
+    """Does an operation on matrices of this order need the address of `tiles`?"""
+    return name in TILED_OPERATORS and order > TILED_FROM
 
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)

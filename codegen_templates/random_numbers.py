@@ -198,10 +198,10 @@ def permutation_keys(seed, epoch):
 
 @njit(**INLINED)
 def mixed_word(x, k):
-    """A pseudo-random word of two words: two multiplications of Philox, high and low halves folded."""
+    """A pseudo-random word of two words below 2^32: two multiplications of Philox, high and low halves folded."""
     k = np.uint64(k)
-    p = (x ^ k) * PHILOX_M0
-    p = ((p >> WORD_BITS) ^ (p & WORD) ^ k) * PHILOX_M1
+    p = ((x ^ k) & WORD) * PHILOX_M0
+    p = (((p >> WORD_BITS) ^ (p & WORD) ^ k) & WORD) * PHILOX_M1
     return (p >> WORD_BITS) ^ (p & WORD)
 
 
@@ -214,23 +214,51 @@ def bits_of_domain(n):
     return bits
 
 
-@njit(**DRAWS)
-def permuted_by_keys(i, n, bits, keys):
-    """The image of i in range(n): eight Feistel rounds on two halves of `bits` bits, again while outside (Black & Rogaway, CT-RSA 2002)."""
+@njit(**INLINED)
+def feistel(x, bits, keys):
+    """A permutation of the numbers of `bits` bits: eight Feistel rounds on two halves (Black & Rogaway, CT-RSA 2002)."""
     low_bits = np.uint64(bits >> 1)
     low_mask = (ONE << low_bits) - ONE
     high_mask = (ONE << np.uint64(bits - (bits >> 1))) - ONE
+    high = x >> low_bits
+    low = x & low_mask
+    for even_key, odd_key in ((keys[0], keys[1]), (keys[2], keys[3]), (keys[4], keys[5]), (keys[6], keys[7])):
+        high = (high ^ mixed_word(low, even_key)) & high_mask
+        low = (low ^ mixed_word(high, odd_key)) & low_mask
+    return (high << low_bits) | low
+
+
+@njit(**DRAWS)
+def permuted_by_keys(i, n, bits, keys):
+    """The image of i in range(n): a permutation of the numbers of `bits` bits, again while outside of the range."""
     size = np.uint64(n)
-    x = np.uint64(i)
-    while True:
-        high = x >> low_bits
-        low = x & low_mask
-        for even_key, odd_key in ((keys[0], keys[1]), (keys[2], keys[3]), (keys[4], keys[5]), (keys[6], keys[7])):
-            high = (high ^ mixed_word(low, even_key)) & high_mask
-            low = (low ^ mixed_word(high, odd_key)) & low_mask
-        x = (high << low_bits) | low
-        if x < size:
-            return np.int64(x)
+    x = feistel(np.uint64(i), bits, keys)
+    while x >= size:
+        x = feistel(x, bits, keys)
+    return np.int64(x)
+
+
+@njit(**DRAWS)
+def permuted_range(out, first, n, bits, keys):
+    """out[j] is the image of first + j. Groups of images are vector code; those outside of the range are gathered and go again."""
+    size = np.uint64(n)
+    images = np.empty(GROUP, np.uint64)
+    places = np.empty(GROUP, np.int64)
+    for begin in range(0, out.size, GROUP):
+        left = min(GROUP, out.size - begin)
+        for j in range(left):
+            images[j] = np.uint64(first + begin + j)
+            places[j] = begin + j
+        while left:
+            for j in range(left):
+                images[j] = feistel(images[j], bits, keys)
+            outside = 0
+            for j in range(left):
+                image, place = images[j], places[j]
+                out[place] = np.int64(image)
+                images[outside], places[outside] = image, place
+                outside += image >= size
+            left = outside
 
 
 @njit(**DRAWS)
@@ -250,6 +278,5 @@ def fill_batch(rows_out, n, seed, step):
         keys = permutation_keys(seed, step // batches)
         bits = bits_of_domain(n)
         first = step % batches * size
-        for j in range(size):
-            rows_out[j] = permuted_by_keys(first + j, n, bits, keys)
+        permuted_range(rows_out, first, n, bits, keys)
     return 0

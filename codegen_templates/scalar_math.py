@@ -144,14 +144,16 @@ def mantissa_and_exponent(typing_context, x):
 
     def emit(context, builder, signature, arguments):
         value = arguments[0]
-        integer, fraction, _ = float_layout(value.type)
-        root = integer(0x3F3504F3 if integer.width == 32 else 0x3FE6A09E667F3BCD)
-        bits = builder.bitcast(value, integer)
-        power = builder.ashr(builder.sub(bits, root), integer(fraction))
-        mantissa = builder.bitcast(builder.sub(bits, builder.shl(power, integer(fraction))), value.type)
-        if integer.width > 32:
-            power = builder.trunc(power, I32)
-        return context.make_tuple(builder, signature.return_type, [mantissa, builder.sitofp(power, value.type)])
+        integer, fraction, bias = float_layout(value.type)
+        root = 0x3F3504F3 if integer.width == 32 else 0x3FE6A09E667F3BCD
+        above_root = builder.sub(builder.bitcast(value, integer), integer(root))
+        in_fraction = builder.and_(above_root, integer((1 << fraction) - 1))
+        mantissa = builder.bitcast(builder.add(in_fraction, integer(root)), value.type)
+        # k + bias as the last bits of a float 1.0 2^fraction: shifts and sums of 64 bits, which AVX2 has; it lacks conversions of 64 bits.
+        biased = builder.lshr(builder.add(above_root, integer(bias << fraction)), integer(fraction))
+        unit = builder.bitcast(builder.or_(biased, integer((bias + fraction) << fraction)), value.type)
+        power = builder.fsub(unit, ir.Constant(value.type, float((1 << fraction) + bias)))
+        return context.make_tuple(builder, signature.return_type, [mantissa, power])
 
     return types.UniTuple(x, 2)(x), emit
 
@@ -174,18 +176,23 @@ atanh_tail_third = polynomial(  # the same on 0 <= z <= 1/9
     (0.3333333333333333, 0.20000000000007298, 0.1428571428355253, 0.11111111358900891, 0.09090894708663223, 0.07692785296456121,
      0.06657067775440581, 0.06000577591428889, 0.04400158825434387, 0.08082469084735669),
     (0.3333332, 0.20003782, 0.14118274, 0.13426013))
-erfcx_scaled = polynomial(  # (1/2 + x) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), -1 <= t <= 1
-    (0.6164975593127763, -0.06981055842028125, 0.007689826051305081, 0.0340485271273431, -0.05051953301792647, 0.04686641749932586,
-     -0.033165182910251834, 0.0185837577659216, -0.00809886698996213, 0.0025159850162743474, -0.00037888685709194423,
-     -9.962850206092409e-05, 7.531155892581039e-05, -1.2199058971039938e-05, -5.612570177224907e-06, 2.853619786846549e-06,
-     1.4902980276624255e-07, -4.109010327405461e-07, 3.5559562139966525e-08, 5.341721463363566e-08, -8.178691991022835e-09,
-     -6.272412701887436e-09, 7.856076819081031e-10, 4.827704112661394e-10),
-    (0.6164976, -0.06981054, 0.007689842, 0.034048066, -0.050519977, 0.04687022, -0.03316163, 0.01856996, -0.008111137, 0.0025414047,
-     -0.00035816972, -0.00012431615, 5.8304e-05))
+erfcx_scaled = polynomial(  # (4 + x) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), -1 <= t <= 1
+    (1.095995661000491, -0.976548729080882, 0.7732087022652371, -0.5408538313132345, 0.3308515878780107, -0.1740109372399329,
+     0.07638151490940508, -0.026370053340693672, 0.0061120556534863925, -0.0002809588591883079, -0.0004550526593817673,
+     0.00017681276807153315, -3.635329756508496e-06, -1.8860655851650423e-05, 4.695056181536189e-06, 1.423544943950122e-06,
+     -8.478822846448528e-07, -7.440264267692018e-08, 1.269526620028216e-07, -2.753680956835059e-10, -1.8208760359519016e-08,
+     7.051218877756988e-10, 2.3248139490706373e-09, -7.64653997246155e-11, -1.8622648765726154e-10),
+    (1.0959957, -0.97654873, 0.7732089, -0.54085433, 0.330849, -0.17400473, 0.07639189, -0.026396807, 0.006094855, -0.00022818416,
+     -0.00044553503, 0.00012761133))
 erf_over_x = polynomial(  # erf(x) / x in z = x^2, 0 <= z <= 9/16
     (1.1283791670955126, -0.37612638903183715, 0.11283791670952592, -0.026866170644427513, 0.005223977615408468, -0.0008548326187902369,
      0.00012055289530626987, -1.4924195325647666e-05, 1.6430668513426108e-06, -1.5939928608120978e-07, 1.1471982626262433e-08),
     (1.1283791, -0.3761262, 0.112833865, -0.026835099, 0.0051152967, -0.00067562005))
+ndtr_over_x = polynomial(  # (P(Z < x) - 1/2) / x in z = x^2, |x| <= 1.06
+    (0.3989422804014327, -0.06649038006690539, 0.009973557010033602, -0.00118732821544965, 0.00011543468739628476,
+     -9.444655342901929e-06, 6.659669653959096e-07, -4.122267390755679e-08, 2.2692019402267864e-09, -1.1007724377624211e-10,
+     3.962135986100291e-12),
+    (0.3989423, -0.066490345, 0.0099732, -0.0011859598, 0.000113038586, -7.4667587e-06))
 
 sin_turns_over_f = polynomial(*(2 * ((  # sin(2 pi f) / f in z = f^2, |f| <= 1/8
     6.283185307179586, -41.341702240399634, 81.60524927594804, -76.70585970427454, 42.058685020160894, -15.093804209987114,
@@ -197,31 +204,38 @@ cos_turns_tail = polynomial(*(2 * ((  # (cos(2 pi f) - 1) / f^2 in z = f^2, |f| 
 
 # ---------------------------------------------------------------- exponentials and logarithms
 @njit(**STRICT)
-def exp(x):
-    """e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2) / 2; overflow, subnormals, infinities and NaN as IEEE 754 has them."""
-    x = real(x)
-    lowest, highest = by_precision(x, -746.0, -104.0), by_precision(x, 710.0, 89.0)
+def exp_parts(x):
+    """(k, p) with e^x = 2^k (1 + p), k = round(x / ln 2), |p| < 0.42; x is cut off where half of e^x is 0 or overflows."""
+    lowest, highest = by_precision(x, -746.0, -104.0), by_precision(x, 710.5, 89.5)
     y = lowest if x < lowest else x
     y = highest if y > highest else y
     k = round_even(y * like(x, 1.4426950408889634))
     r = fma(k, by_precision(x, -0.6931471803691238, -0.693145751953125), y)
     r = fma(k, by_precision(x, -1.9082149292705877e-10, -1.4286068203094173e-06), r)
-    return times_power_of_two(fma(exp_tail(r), r * r, r) + like(x, 1.0), k)
+    return k, fma(exp_tail(r), r * r, r)
+
+
+@njit(**STRICT)
+def exp(x):
+    """e^x; overflow, subnormals, infinities and NaN as IEEE 754 has them."""
+    x = real(x)
+    k, p = exp_parts(x)
+    return times_power_of_two(p + like(x, 1.0), k)
+
+
+@njit(**STRICT)
+def half_expm1(x):
+    """(e^x - 1) / 2 for |x| >= 1e-20 (1e-10 in float32), as 2 (2^(k-2) p + 2^(k-2) - 1/4): no power overflows before the result."""
+    k, p = exp_parts(x)
+    quarter_power = times_power_of_two(like(x, 1.0), k - like(x, 2.0))
+    return like(x, 2.0) * fma(quarter_power, p, quarter_power - like(x, 0.25))
 
 
 @njit(**STRICT)
 def expm1(x):
-    """e^x - 1 = 2 (2^(k-1) (e^r - 1) + 2^(k-1) - 1/2), reduced as in exp."""
+    """e^x - 1, reduced as in exp."""
     x = real(x)
-    lowest, highest = by_precision(x, -746.0, -104.0), by_precision(x, 710.0, 89.0)
-    y = lowest if x < lowest else x
-    y = highest if y > highest else y
-    k = round_even(y * like(x, 1.4426950408889634))
-    r = fma(k, by_precision(x, -0.6931471803691238, -0.693145751953125), y)
-    r = fma(k, by_precision(x, -1.9082149292705877e-10, -1.4286068203094173e-06), r)
-    half_power = times_power_of_two(like(x, 1.0), k - like(x, 1.0))
-    value = like(x, 2.0) * fma(half_power, fma(exp_tail(r), r * r, r), half_power - like(x, 0.5))
-    return x if abs(x) < by_precision(x, 1e-20, 1e-10) else value
+    return x if abs(x) < by_precision(x, 1e-20, 1e-10) else like(x, 2.0) * half_expm1(x)
 
 
 @njit(**STRICT)
@@ -423,10 +437,22 @@ def log2(x):
     return value if x > like(x, 0.0) else (like(x, -math.inf) if x == like(x, 0.0) else like(x, math.nan))
 
 
-@njit(**EXACT)
+@njit(**STRICT)
 def log10(x):
-    """The decimal logarithm (libm)."""
-    return math.log10(real(x))
+    """The decimal logarithm, k log10(2) + log(m) log10(e) for x = m 2^k, both constants in two parts."""
+    x = real(x)
+    subnormal = x < by_precision(x, 2.2250738585072014e-308, 1.1754943508222875e-38)
+    m, k = mantissa_and_exponent(x * like(x, 18014398509481984.0) if subnormal else x)
+    k = k - like(x, 54.0) if subnormal else k
+    natural = log_of_parts(m, like(x, 0.0), like(x, 0.0))
+    unit = by_precision(x, 0.4342944819032518, 0.4342944920063019)
+    fraction = natural * unit
+    low = fma(natural, by_precision(x, 1.098319650216765e-17, -1.0103050052231683e-08), fma(natural, unit, -fraction))
+    whole = k * by_precision(x, 0.3010299955494702, 0.301025390625)
+    total = whole + fraction
+    value = total + (fma(k, by_precision(x, 1.1451100898021838e-10, 4.605038981195214e-06), fraction - (total - whole)) + low)
+    value = value if x < like(x, math.inf) else x
+    return value if x > like(x, 0.0) else (like(x, -math.inf) if x == like(x, 0.0) else like(x, math.nan))
 
 
 @njit(**EXACT)
@@ -517,14 +543,21 @@ def tanh(x):
 
 @njit(**EXACT)
 def sinh(x):
-    """The hyperbolic sine (libm)."""
-    return math.sinh(real(x))
+    """The hyperbolic sine, h + h / (1 + 2 h) with h = (e^|x| - 1) / 2 and the sign of x."""
+    x = real(x)
+    a = abs(x)
+    h = half_expm1(a)
+    value = h if h > like(x, 1e20) else h + h / fma(like(x, 2.0), h, like(x, 1.0))
+    return x if a < by_precision(x, 1e-20, 1e-10) else copysign(value, x)
 
 
 @njit(**EXACT)
 def cosh(x):
-    """The hyperbolic cosine (libm)."""
-    return math.cosh(real(x))
+    """The hyperbolic cosine, h + 1 / (4 h) with h = e^|x| / 2."""
+    x = abs(real(x))
+    k, p = exp_parts(x)
+    h = times_power_of_two(p + like(x, 1.0), k - like(x, 1.0))
+    return h + like(x, 0.25) / h
 
 
 @njit(**EXACT)
@@ -533,26 +566,6 @@ def sech(x):
     x = real(x)
     e = exp(-abs(x))
     return like(x, 2.0) * e / fma(e, e, like(x, 1.0))
-
-
-@njit(**EXACT)
-def cosm1(x):
-    """cos(x) - 1 = -2 sin(x / 2)^2."""
-    x = real(x)
-    s = math.sin(like(x, 0.5) * x)
-    return like(x, -2.0) * s * s
-
-
-@njit(**EXACT)
-def sin(x):
-    """The sine (libm)."""
-    return math.sin(real(x))
-
-
-@njit(**EXACT)
-def cos(x):
-    """The cosine (libm)."""
-    return math.cos(real(x))
 
 
 @njit(**STRICT)
@@ -571,36 +584,6 @@ def cos_and_sin_of_turns(u):
     cosine = -cosine if quadrant == like(u, 1.0) or quadrant == like(u, 2.0) else cosine
     sine = -sine if quadrant >= like(u, 2.0) else sine
     return cosine, sine
-
-
-@njit(**EXACT)
-def tan(x):
-    """The tangent (libm)."""
-    return math.tan(real(x))
-
-
-@njit(**EXACT)
-def arcsin(x):
-    """The inverse sine, NaN outside [-1, 1] (libm)."""
-    return math.asin(real(x))
-
-
-@njit(**EXACT)
-def arccos(x):
-    """The inverse cosine, NaN outside [-1, 1] (libm)."""
-    return math.acos(real(x))
-
-
-@njit(**EXACT)
-def arctan(x):
-    """The inverse tangent (libm)."""
-    return math.atan(real(x))
-
-
-@njit(**EXACT)
-def arctan2(y, x):
-    """The angle of the point (x, y) (libm)."""
-    return math.atan2(real(y), real(x))
 
 
 @njit(**EXACT)
@@ -625,12 +608,41 @@ def arctanh(x):
 
 
 # ---------------------------------------------------------------- the normal distribution and the error function
+@njit(**STRICT)
+def erfcx_over(a, root, root_low, inverse_root):
+    """e^(c^2) erfc(c), c = a / root >= 0 and finite: a polynomial in t = (c - 4) / (c + 4) (Shepherd & Laframboise, Math. Comp. 36, 1981).
+
+    Near t = -1 an error of t counts 1.7 times: what 1 / (c + 4) = root / (a + 4 root) lost is put back, with the low part of the root.
+    """
+    shift = like(a, 4.0) * root
+    below = a + shift
+    share = root / below
+    below_low = fma(like(a, 4.0), root_low, a - (below - shift))
+    lost = share * inverse_root * fma(-share, below_low, fma(-share, below, root) + root_low)
+    t = fma(like(a, -8.0), lost, fma(like(a, -8.0), share, like(a, 1.0)))
+    scaled = erfcx_scaled(t)
+    return fma(scaled, share, scaled * lost)
+
+
+@njit(**STRICT)
+def erfcx_of_positive(a):
+    """e^(a^2) erfc(a), a >= 0 and finite."""
+    return erfcx_over(a, like(a, 1.0), like(a, -0.0), like(a, 1.0))
+
+
+@njit(**STRICT)
+def mills_of_positive(a):
+    """2 e^(a^2 / 2) P(Z > a), a >= 0 and finite."""
+    root_low = by_precision(a, -9.667293313452913e-17, 2.4203235755e-08)
+    return erfcx_over(a, by_precision(a, 1.4142135623730951, 1.4142135381698608), root_low, like(a, 0.7071067811865476))
+
+
 @njit(**CALLED)
 def erfcx(x):
-    """e^(x^2) erfc(x): a polynomial in (x - 4) / (x + 4) (Shepherd & Laframboise, Math. Comp. 36, 1981); 2 e^(x^2) - erfcx(-x) below 0."""
+    """e^(x^2) erfc(x): 2 e^(x^2) - erfcx(-x) below 0."""
     x = real(x)
     a = abs(x)
-    value = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (a + like(x, 4.0))) / (like(x, 0.5) + a)
+    value = like(x, 0.0) if a == like(x, math.inf) else erfcx_of_positive(a)
     if x < like(x, 0.0):
         b = like(x, 40.0) if a > like(x, 40.0) else a
         square_high = b * b
@@ -647,8 +659,7 @@ def erf_tail(a):
     b = like(a, 40.0) if a > like(a, 40.0) else a
     square_high = b * b
     e = exp(-square_high)
-    scale = erfcx_scaled(like(a, 1.0) - like(a, 8.0) / (b + like(a, 4.0))) / (like(a, 0.5) + b)
-    return fma(e, -fma(b, b, -square_high), e) * scale
+    return fma(e, -fma(b, b, -square_high), e) * erfcx_of_positive(b)
 
 
 @njit(**EXACT)
@@ -674,17 +685,24 @@ def log_erfc(x):
     return log1p(-erf(x)) if x < like(x, 1.0) else log(erfcx(x)) - x * x
 
 
+@njit(**STRICT)
+def half_normal_exp(b):
+    """e^(-b^2 / 2) / 2, 0 <= b <= 40, with the roundings of b^2 and of 1 + p put back (1 - p serves as 1 / (1 + p))."""
+    one = like(b, 1.0)
+    square = b * b
+    k, p = exp_parts(like(b, -0.5) * square)
+    rounded = one + p
+    low = p - (rounded - one)
+    e = times_power_of_two(rounded, k - one)
+    return fma(e, fma(-low, p, low) - like(b, 0.5) * fma(b, b, -square), e)
+
+
 @njit(**EXACT)
 def normal_tail(a):
-    """P(Z > a), a >= 0: 1/2 - erf(a / sqrt(2)) / 2 near 0, else e^(-a^2 / 2) erfcx(a / sqrt(2)) / 2 with the rounding of a^2 put back."""
+    """P(Z > a), a >= 0: 1/2 - P(0 < Z < a) near 0, else e^(-a^2 / 2) / 2 times 2 e^(a^2 / 2) P(Z > a)."""
     b = like(a, 40.0) if a > like(a, 40.0) else a
-    half = like(a, 0.5)
-    square_high = b * b
-    e = half * exp(-half * square_high)
-    c = b * like(a, 0.7071067811865476)
-    scale = erfcx_scaled(like(a, 1.0) - like(a, 8.0) / (c + like(a, 4.0))) / (half + c)
-    near = half - half * c * erf_over_x(c * c)
-    return near if c < like(a, 0.35) else fma(e, -half * fma(b, b, -square_high), e) * scale
+    near = fma(-a, ndtr_over_x(a * a), like(a, 0.5))
+    return near if a < like(a, 0.7) else half_normal_exp(b) * mills_of_positive(b)
 
 
 @njit(**EXACT)
@@ -697,26 +715,40 @@ def ndtr(x):
 
 @njit(**EXACT)
 def inverse_mills(x):
-    """phi(x) / Phi(x): sqrt(2 / pi) / erfcx(-x / sqrt(2)) below 0, as it stands above."""
+    """phi(x) / Phi(x): sqrt(2 / pi) / erfcx(-x / sqrt(2)) below 0, as it stands above; far left it is -x."""
     x = real(x)
     b = like(x, 40.0) if x > like(x, 40.0) else x
     square_high = b * b
     e = like(x, 0.3989422804014327) * exp(like(x, -0.5) * square_high)
-    c = x * like(x, -0.7071067811865476)
-    scale = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (abs(c) + like(x, 4.0)))
     upper = fma(e, like(x, -0.5) * fma(b, b, -square_high), e) / ndtr(x)
-    return like(x, 0.7978845608028654) * (like(x, 0.5) + c) / scale if x < like(x, 0.0) else upper
+    lower = like(x, 0.7978845608028654) / mills_of_positive(abs(x))
+    lower = -x if x < by_precision(x, -1e9, -1e5) else lower
+    return lower if x < like(x, 0.0) else upper
 
 
-@njit(**EXACT)
+@njit(**STRICT)
 def log_ndtr(x):
-    """log of the standard normal distribution function: for x < 0 log(erfcx(-x / sqrt(2)) / 2) - x^2 / 2, else log1p(-P(Z > x))."""
+    """log of the standard normal distribution function, by one logarithm: log(erfcx(-x / sqrt(2)) / 2) - x^2 / 2 far left,
+    log(1 - P(Z > x)) on the right, log((1 + erf(x / sqrt(2))) / 2) between.
+
+    log(1 - q) = log(u) + (1 - u - q) / u for u the rounded 1 - q; 1 + w + w^2, w = 1 - u, serves as 1 / u.
+    """
     x = real(x)
-    if x < like(x, 0.0):
-        c = x * like(x, -0.7071067811865476)
-        scale = erfcx_scaled(like(x, 1.0) - like(x, 8.0) / (c + like(x, 4.0))) / (like(x, 0.5) + c)
-        return log(like(x, 0.5) * scale) - like(x, 0.5) * x * x
-    return log1p(-normal_tail(x))
+    half = like(x, 0.5)
+    a = abs(x)
+    largest = by_precision(x, 1e300, 1e37)
+    scale = mills_of_positive(a if a < largest else largest)
+    tail = half_normal_exp(like(x, 40.0) if a > like(x, 40.0) else a) * scale
+    left = x < like(x, -1.05)
+    near = a < like(x, 1.05) and x < like(x, 0.9)
+    centre = x * ndtr_over_x(x * x)
+    u = half * scale if left else (half + centre if near else like(x, 1.0) - tail)
+    w = like(x, 1.0) - u
+    lost = (half - u) + centre if near else w - tail
+    m, k = mantissa_and_exponent(u)
+    logarithm = log_of_parts(m, k, like(x, 0.0) if left else lost * fma(w, w, like(x, 1.0) + w))
+    value = fma(-half * x, x, logarithm) if left else logarithm
+    return value if x == x else x
 
 
 quantile_centre_above = polynomial(*(2 * ((
@@ -779,254 +811,6 @@ def erfcinv(y):
     rest = like(y, 2.0) - y
     log_tail = log(y if y < rest else rest) - like(y, 0.6931471805599453)
     return like(y, 0.7071067811865476) * normal_quantile(like(y, 0.5) * (like(y, 1.0) - y), log_tail)
-
-
-# ---------------------------------------------------------------- the gamma function and its kin
-# Bernoulli numbers B_2k give the series of Abramowitz & Stegun 6.1.41 (log gamma), 6.3.18 (digamma), 6.4.11 (polygamma), in z = 1 / x^2.
-BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-stirling_series = polynomial(*(2 * (tuple(b / ((2 * k + 1) * (2 * k + 2)) for k, b in enumerate(BERNOULLI)),)))
-digamma_series = polynomial(*(2 * (tuple(b / (2 * k + 2) for k, b in enumerate(BERNOULLI)),)))
-trigamma_series = polynomial(*(2 * (BERNOULLI,)))
-polygamma2_series = polynomial(*(2 * (tuple(b * (2 * k + 3) for k, b in enumerate(BERNOULLI)),)))
-
-
-@njit(**CALLED)
-def gammaln(x):
-    """log |Gamma(x)| (libm); near the roots 1, 2 and those below 0 the error is absolute."""
-    return math.lgamma(real(x))
-
-
-@njit(**CALLED)
-def steps_up_to(x, target):
-    """The number n >= 0 of unit steps that takes x to at least `target`."""
-    return np.int64(round_up(target - x)) if x < target else np.int64(0)
-
-
-@njit(**CALLED)
-def digamma(x):
-    """psi(x) = d/dx log Gamma(x): recurrence to x >= 10, series; below 0 psi(1 - x) - pi / tan(pi x), error relative to the larger."""
-    x = real(x)
-    one = like(x, 1.0)
-    if x == like(x, 0.0):
-        return copysign(like(x, math.inf), -x)
-    value = like(x, 0.0)
-    if x < like(x, 0.0):
-        r = x - round_even(x)
-        if not abs(r) > like(x, 0.0):
-            return like(x, math.nan)
-        value = like(x, -math.pi) / math.tan(like(x, math.pi) * r)
-        x = one - x
-    below = like(x, 0.0)
-    n = steps_up_to(x, like(x, 10.0))
-    for i in range(n - 1, -1, -1):
-        below += one / (x + like(x, i))
-    if x == like(x, math.inf):
-        return x
-    y = x + like(x, n)
-    r = one / y
-    z = r * r
-    return value + (log(y) - (like(x, 0.5) * r + z * digamma_series(z)) - below)
-
-
-@njit(**CALLED)
-def trigamma(x):
-    """psi'(x): recurrence to x >= 10 and its series; below 0 (pi / sin(pi x))^2 - psi'(1 - x)."""
-    x = real(x)
-    one = like(x, 1.0)
-    reflected = like(x, 0.0)
-    below_zero = x < like(x, 0.0)
-    if below_zero:
-        r = x - round_even(x)
-        if r != r:
-            return r
-        reflected = like(x, math.pi) / math.sin(like(x, math.pi) * r)
-        x = one - x
-    below = like(x, 0.0)
-    n = steps_up_to(x, like(x, 10.0))
-    for i in range(n - 1, -1, -1):
-        r = one / (x + like(x, i))
-        below += r * r
-    r = one / (x + like(x, n))
-    z = r * r
-    value = below + (r + like(x, 0.5) * z + z * r * trigamma_series(z))
-    return reflected * reflected - value if below_zero else value
-
-
-@njit(**CALLED)
-def polygamma2(x):
-    """psi''(x): recurrence to x >= 14, series; below 0 psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3, error relative to the larger."""
-    x = real(x)
-    one = like(x, 1.0)
-    two = like(x, 2.0)
-    if x == like(x, 0.0):
-        return copysign(like(x, math.inf), -x)
-    value = like(x, 0.0)
-    if x < like(x, 0.0):
-        r = x - round_even(x)
-        if not abs(r) > like(x, 0.0):
-            return like(x, math.nan)
-        cosecant = like(x, math.pi) / math.sin(like(x, math.pi) * r)
-        value = -two * math.cos(like(x, math.pi) * r) * cosecant * cosecant * cosecant
-        x = one - x
-    below = like(x, 0.0)
-    n = steps_up_to(x, like(x, 14.0))
-    for i in range(n - 1, -1, -1):
-        r = one / (x + like(x, i))
-        below += r * r * r
-    r = one / (x + like(x, n))
-    z = r * r
-    return value - (two * below + (z + z * r + z * z * polygamma2_series(z)))
-
-
-@njit(**EXACT)
-def gamma(x):
-    """The gamma function (libm)."""
-    return math.gamma(real(x))
-
-
-STIRLING_NUMBERS = tuple(b / ((2 * k + 1) * (2 * k + 2)) for k, b in enumerate(BERNOULLI))
-DIGAMMA_NUMBERS = tuple(b / (2 * k + 2) for k, b in enumerate(BERNOULLI))
-
-
-@njit(**CALLED)
-def divided_difference(coefficients, u, v):
-    """(P(v), (P(v) - P(u)) / (v - u)) of a polynomial, by one Horner scheme: the difference does not cancel."""
-    slope = like(u, 0.0)
-    at_u = like(u, coefficients[-1])
-    at_v = like(u, coefficients[-1])
-    for k in range(len(coefficients) - 2, -1, -1):
-        slope = slope * v + at_u
-        at_u = at_u * u + like(u, coefficients[k])
-        at_v = at_v * v + like(u, coefficients[k])
-    return at_v, slope
-
-
-@njit(**CALLED)
-def reciprocal_step(t, a):
-    """1 / t - 1 / (t + a)."""
-    return (a / t) / (t + a) if abs(a) < t else (a / (t + a)) / t
-
-
-@njit(**CALLED)
-def log_growth(x, a):
-    """log((x + a) / x)."""
-    return log1p(a / x) if abs(a) < like(x, 0.5) * x else log_ratio(x + a, x)
-
-
-@njit(**CALLED)
-def rising_product(x, a):
-    """x (x + 1) ... (x + a - 1) for a whole a."""
-    product = x
-    for i in range(1, np.int64(a)):
-        product *= x + like(x, i)
-    return product
-
-
-@njit(**CALLED)
-def gammaln_difference(x, a):
-    """log Gamma(x + a) - log Gamma(x), both positive: recurrence to x >= 10, then the difference of Stirling's series, term by term."""
-    x = real(x)
-    a = real(a)
-    zero = like(x, 0.0)
-    low = minimum(x, x + a)
-    if a == zero or not (low > zero and x + a < like(x, math.inf)):
-        return zero if a == zero and x > zero else gammaln(x + a) - gammaln(x)
-    if a > zero and a <= like(x, 8.0) and a == round_down(a) and x < by_precision(x, 1e30, 1e4):
-        return log(rising_product(x, a))
-    below = zero
-    n = steps_up_to(low, like(x, 10.0))
-    for i in range(n - 1, -1, -1):
-        below += log_growth(x + like(x, i), a)
-    y = x + like(x, n)
-    b = y + a
-    r = like(x, 1.0) / y
-    s = like(x, 1.0) / b
-    dr = -(a / y) / b
-    series, slope = divided_difference(STIRLING_NUMBERS, r * r, s * s)
-    share = a / y
-    growth = log_growth(y, a)
-    if abs(share) < like(x, 0.5):  # divided by a first: keeps the digits of a subnormal a
-        unit = growth / share if abs(share) > by_precision(x, 1e-17, 1e-9) else like(x, 1.0)
-        main = a * ((like(x, 1.0) - like(x, 0.5) * r) * unit + (log(b) - like(x, 1.0)))
-    else:
-        main = (y - like(x, 0.5)) * growth + a * (log(b) - like(x, 1.0))
-    return main + (dr * series + r * dr * (r + s) * slope) - below
-
-
-@njit(**CALLED)
-def digamma_difference(x, a):
-    """psi(x + a) - psi(x), x and x + a positive: recurrence to x >= 10, then the difference of the series, term by term."""
-    x = real(x)
-    a = real(a)
-    zero = like(x, 0.0)
-    low = minimum(x, x + a)
-    if a == zero or not (low > zero and x + a < like(x, math.inf)):
-        return zero if a == zero and x > zero else digamma(x + a) - digamma(x)
-    below = zero
-    n = steps_up_to(low, like(x, 10.0))
-    for i in range(n - 1, -1, -1):
-        below += reciprocal_step(x + like(x, i), a)
-    y = x + like(x, n)
-    b = y + a
-    r = like(x, 1.0) / y
-    s = like(x, 1.0) / b
-    dr = -(a / y) / b
-    dz = dr * (r + s)
-    series, slope = divided_difference(DIGAMMA_NUMBERS, r * r, s * s)
-    return below + (log_growth(y, a) - like(x, 0.5) * dr - (dz * series + r * r * dz * slope))
-
-
-@njit(**CALLED)
-def trigamma_difference(x, a):
-    """psi'(x + a) - psi'(x), x and x + a positive: recurrence to x >= 10, then the difference of the series, term by term."""
-    x = real(x)
-    a = real(a)
-    zero = like(x, 0.0)
-    low = minimum(x, x + a)
-    if a == zero or not (low > zero and x + a < like(x, math.inf)):
-        return zero if a == zero and x > zero else trigamma(x + a) - trigamma(x)
-    below = zero
-    n = steps_up_to(low, like(x, 10.0))
-    for i in range(n - 1, -1, -1):
-        t = x + like(x, i)
-        below -= reciprocal_step(t, a) * (like(x, 1.0) / t + like(x, 1.0) / (t + a))
-    y = x + like(x, n)
-    b = y + a
-    r = like(x, 1.0) / y
-    s = like(x, 1.0) / b
-    dr = -(a / y) / b
-    dz = dr * (r + s)
-    series, slope = divided_difference(BERNOULLI, r * r, s * s)
-    return below + dr + like(x, 0.5) * dz + dr * (s * s + r * s + r * r) * series + r * r * r * dz * slope
-
-
-@njit(**CALLED)
-def stirling_remainder(x):
-    """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2) for x >= 10."""
-    r = like(x, 1.0) / x
-    return r * stirling_series(r * r)
-
-
-@njit(**CALLED)
-def betaln(a, b):
-    """log |Gamma(a) Gamma(b) / Gamma(a + b)| by Stirling remainders from 10 on (DiDonato & Morris, ACM TOMS 18, 1992).
-
-    Gamma(a), Gamma(b), Gamma(a + b) up to 10 enter as logarithms that may cancel: the error is relative to the largest of them.
-    """
-    a = real(a)
-    b = real(b)
-    low = minimum(a, b)
-    high = maximum(a, b)
-    if not high >= like(high, 10.0) or low <= like(low, 0.0):
-        return gammaln(low) + (gammaln(high) - gammaln(low + high))
-    share = low / high
-    log_rest = -log1p(share)  # log(high / (low + high))
-    if low < like(low, 10.0):
-        remainder = stirling_remainder(high) - stirling_remainder(low + high)
-        return gammaln(low) + remainder + low - low * log(low + high) + (high - like(high, 0.5)) * log_rest
-    remainder = stirling_remainder(low) + (stirling_remainder(high) - stirling_remainder(low + high))
-    log_share = log(low / (low + high))
-    return like(high, 0.9189385332046727) - like(high, 0.5) * log(high) + remainder + (low - like(low, 0.5)) * log_share + high * log_rest
 
 
 # ---------------------------------------------------------------- order, sign, choice

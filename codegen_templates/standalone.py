@@ -1,7 +1,16 @@
 """Runs one kernel by the names of its inputs: the last part of a file that needs no symvi."""
 import numpy as np
 
-from symvi.codegen_templates.operators import OPERATORS, late_address, operator_address
+from symvi.codegen_templates.operators import (
+    ELIMINATION,
+    OPERATOR_WORDS,
+    OPERATORS,
+    ORDER,
+    TILES,
+    late_address,
+    operator_address,
+    works_in_tiles,
+)
 from symvi.codegen_templates.program import run_program
 from symvi.codegen_templates.tables import BLOCK
 
@@ -39,8 +48,11 @@ class Kernel:
         return self.real if entry["kind"] == "f" else np.dtype(KINDS[entry["kind"]])
 
     def as_array(self, value, entry):
-        """The value as the contiguous array that the kernel reads."""
-        return np.ascontiguousarray(value, dtype=self.dtype(entry)).reshape(np.shape(value))
+        """The value as the contiguous array that the kernel reads, its axes in the order of the manifest."""
+        array = np.asarray(value, dtype=self.dtype(entry))
+        if "order" in entry:
+            array = array.transpose(entry["order"])
+        return np.ascontiguousarray(array).reshape(array.shape)
 
     def run(self, inputs, seed=0, step=0, sizes=()):
         """{name: array} of every result. `inputs` maps names to arrays, axes of extent 1 left out; draws belong to (seed, step)."""
@@ -87,15 +99,17 @@ class Kernel:
         return operator_address(name, self.real.itemsize)
 
     def describe_operator(self, step, arrays, sizes):
-        """[itemsize, batch, order, columns, flag, addresses ..., the address of elimination]."""
+        """[itemsize, batch, order, columns, flag, addresses ...], and where elimination and tiles are."""
         batch = int(np.prod([self.extent(dim, sizes) for dim in step["batch"]], dtype=np.int64))
         flag = step["flag"] if isinstance(step["flag"], int) else self.extent(step["flag"], sizes)
-        described = np.zeros(12, dtype=np.int64)
+        described = np.zeros(OPERATOR_WORDS, dtype=np.int64)
         described[:5] = self.real.itemsize, batch, self.extent(step["order"], sizes), self.extent(step["columns"], sizes), flag
         for position, name in enumerate(step["buffers"]):
             described[5 + position] = arrays[name].ctypes.data
         if "elimination" in OPERATORS:
-            described[11] = late_address("elimination", self.real.itemsize)
+            described[ELIMINATION] = late_address("elimination", self.real.itemsize)
+        if works_in_tiles(step["operator"], described[ORDER]):
+            described[TILES] = self.operator("tiles")
         return described
 
     def describe_draw(self, array, site, axis, key):

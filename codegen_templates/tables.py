@@ -69,6 +69,21 @@ integer, boolean = number_of(types.int64), number_of(types.boolean)
 
 
 @intrinsic
+def rows_from(typing_context, array, first):
+    """The same array seen from element `first` of its last axis on: index i is element first + i. The strides stay, the end moves out."""
+
+    def emit(context, builder, signature, arguments):
+        view = context.make_array(signature.return_type)(context, builder, arguments[0])
+        offset = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        moved = context.make_array(signature.return_type)(context, builder)
+        populate_array(moved, data=builder.gep(view.data, [offset]), shape=view.shape, strides=view.strides, itemsize=view.itemsize,
+                       meminfo=None)
+        return moved._getvalue()
+
+    return array(array, first), emit
+
+
+@intrinsic
 def call_address(typing_context, address, n0, n1, table_address):
     """Calls the C function at an address: f(n0, n1, table)."""
     signature = types.int64(types.int64, types.int64, types.int64, types.int64)

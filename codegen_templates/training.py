@@ -3,8 +3,9 @@
 A kernel is `entry(table) -> status`, an update of parameters `update(table) -> status`; both are first-class functions of an int64 table of
 addresses and sizes that Python prepares, status 0 means success. What the loop itself must know is in these arrays:
 
-    segments   int64, a row per segment of parameters, SEGMENT_... below: addresses of float64 arrays of `size` numbers each, 0 where there
-               is none. Segment 0 holds the global parameters; under minibatching each local parameter is a segment on its batch buffers.
+    segments   int64, a row per segment of parameters, SEGMENT_... below: addresses of float64 arrays of `size` numbers each (one number
+               where it says so), 0 where there is none. Segment 0 holds the global parameters; under minibatching each local parameter is
+               a segment on its batch buffers.
     tables     int64, a row per segment: the table that `update` gets for it.
     key        int64 [seed, stream, step], read by the kernel's draws; the loop writes the step.
     averaging  float64 [first step, eta]: iterates are averaged with weight (1 + eta) / (n + eta) for the n-th one (Shamir & Zhang, ICML
@@ -14,14 +15,15 @@ addresses and sizes that Python prepares, status 0 means success. What the loop 
 
 A step evaluates the bound at the present parameters. If the status is bad, or the value or a gradient is not finite, the parameters go
 back to what they were before the last update, the last at which the bound was finite, and the loop ends. If an update gives a parameter
-that is not finite, it is taken back.
+that is not finite, it is taken back. Sums that the kernel and the update leave tell whether all of a long vector is finite; where
+there is none, or it has overflown, the loop looks at every number.
 """
 import math
 
 from numba import njit
 from numba.core import types
 
-from symvi.codegen_templates.minibatch import GATHER, SCATTER, UNDO, choose_rows, keep_batch, move_batch, write_extents
+from symvi.codegen_templates.minibatch import choose_rows, gather_batch, keep_batch, scatter_batch, undo_batch, write_extents
 from symvi.codegen_templates.support import real64_at
 
 LOOP = dict(error_model="numpy", nogil=True, fastmath={"reassoc", "nsz", "contract"})
@@ -34,8 +36,11 @@ SEGMENT_VARIANCE = 4  # running variance of the iterates, of the same weights
 SEGMENT_AVERAGED = 5  # how many iterates each coordinate's mean holds
 SEGMENT_KEPT = 6  # where the state before an update is kept, 0 for local segments (their rows are kept by `keep_batch`)
 SEGMENT_PROTECTED = 7  # how many numbers from SEGMENT_THETA on are kept: size, or more if slots and visits follow in the same block
-SEGMENT_SIZE = 8  # an int64 that `extents` may point to
-SEGMENT_FIELDS = 9
+SEGMENT_TOTAL = 8  # one number, the sum of the new parameters: an update that writes it also keeps the old ones; 0 for one that does not
+SEGMENT_GRADIENT_TOTAL = 9  # one number, the sum of the gradient, from a kernel that writes it; else 0
+SEGMENT_TOGETHER = 10  # 1 if one number each of visits and averaged counts for all coordinates
+SEGMENT_SIZE = 11  # an int64 that `extents` may point to
+SEGMENT_FIELDS = 12
 
 STATE_CODE = 0  # 0, the status of the kernel, or one of the codes below
 STATE_SEGMENT = 1
@@ -89,14 +94,29 @@ def evaluated(entry, table, value, state):
 
 
 @njit(**LOOP)
+def finite_sum(address):
+    """Is there a sum, and is it finite? Then all that it adds up is. One that is not may have overflown."""
+    return address != 0 and math.isfinite(real64_at(address, 1)[0])
+
+
+@njit(**LOOP)
 def gradients_finite(segments, state):
     """True if the gradients of all segments are finite."""
     for s in range(segments.shape[0]):
         gradient = real64_at(segments[s, SEGMENT_GRADIENT], segments[s, SEGMENT_SIZE])
-        if not all_finite(gradient):
+        if not (finite_sum(segments[s, SEGMENT_GRADIENT_TOTAL]) or all_finite(gradient)):
             fail(state, GRADIENT_NOT_FINITE, s, first_not_finite(gradient))
             return False
     return True
+
+
+@njit(**LOOP)
+def average_together(theta, mean, variance, weight):
+    """One iterate into running means and variances, with the same weight for all coordinates."""
+    for i in range(theta.size):
+        difference = theta[i] - mean[i]
+        mean[i] += weight * difference
+        variance[i] = (1.0 - weight) * (variance[i] + weight * difference * difference)
 
 
 @njit(**LOOP)
@@ -109,6 +129,10 @@ def average_iterates(segments, eta):
             mean = real64_at(segments[s, SEGMENT_MEAN], size)
             variance = real64_at(segments[s, SEGMENT_VARIANCE], size)
             averaged = real64_at(segments[s, SEGMENT_AVERAGED], size)
+            if segments[s, SEGMENT_TOGETHER]:
+                averaged[0] += 1.0
+                average_together(theta, mean, variance, (1.0 + eta) / (averaged[0] + eta))
+                continue
             for i in range(size):
                 n = averaged[i] + 1.0
                 weight = (1.0 + eta) / (n + eta)
@@ -120,9 +144,9 @@ def average_iterates(segments, eta):
 
 @njit(**LOOP)
 def keep_segments(segments):
-    """Keeps the state of the segments before an update."""
+    """Keeps the state of the segments before an update, where the update does not do it."""
     for s in range(segments.shape[0]):
-        if segments[s, SEGMENT_KEPT]:
+        if segments[s, SEGMENT_KEPT] and not segments[s, SEGMENT_TOTAL]:
             size = segments[s, SEGMENT_PROTECTED]
             theta = real64_at(segments[s, SEGMENT_THETA], size)
             kept = real64_at(segments[s, SEGMENT_KEPT], size)
@@ -153,11 +177,11 @@ def updated(update, tables, segments, state):
                 fail(state, UPDATE_FAILED, s, status)
                 return False
             theta = real64_at(segments[s, SEGMENT_THETA], size)
-            if not all_finite(theta):
+            if not (finite_sum(segments[s, SEGMENT_TOTAL]) or all_finite(theta)):
                 fail(state, PARAMETER_NOT_FINITE, s, first_not_finite(theta))
                 return False
             visits = real64_at(segments[s, SEGMENT_VISITS], size)
-            for i in range(size):
+            for i in range(1 if segments[s, SEGMENT_TOGETHER] else size):
                 visits[i] += 1.0
     return True
 
@@ -177,12 +201,12 @@ def train_steps(entry, table, update, tables, segments, key, value, step_value, 
         if plates is not None:
             choose_rows(plates, key[0], step)
             write_extents(plates, extents)
-            move_batch(plates, copies, GATHER)
+            gather_batch(plates, copies)
         if not (evaluated(entry, table, value, state) and gradients_finite(segments, state)):
             if state[STATE_KEPT]:
                 restore_segments(segments)
                 if plates is not None:
-                    move_batch(plates, copies, UNDO)
+                    undo_batch(plates, copies)
                 state[STATE_KEPT] = 0
             return t
         history[t] = value[0]
@@ -196,7 +220,7 @@ def train_steps(entry, table, update, tables, segments, key, value, step_value, 
             state[STATE_KEPT] = 0
             return t
         if plates is not None:
-            move_batch(plates, copies, SCATTER)
+            scatter_batch(plates, copies)
         state[STATE_KEPT] = 1
     return steps
 
@@ -213,7 +237,7 @@ def evaluate_steps(entry, table, key, value, first_step, steps, history, state, 
         if plates is not None:
             choose_rows(plates, key[0], step)
             write_extents(plates, extents)
-            move_batch(plates, copies, GATHER)
+            gather_batch(plates, copies)
         if not evaluated(entry, table, value, state):
             return t
         history[t] = value[0]

@@ -40,6 +40,7 @@ from symvi.fit.result import Fit
 from symvi.fit.storage import SavedFit, load
 from symvi.oracle import user_rules as _user_rules  # noqa: F401 - rules of users are tested
 from symvi.report.graph import plot_graph
+from symvi.runtime.threads import get_threads, set_threads
 from symvi.stats.continuous import *  # noqa: F403
 from symvi.stats.discrete import *  # noqa: F403
 from symvi.stats.model import Model

@@ -7,13 +7,13 @@
     m_b = plan.carry("m", m, {0: "J"}, scatter=True)         # and this one is updated and copied back
     table[3] = plan.rows("N").ctypes.data                    # global row numbers, for draws; plan.positions("N") replaces g
     plan.extent(table, 0, "N")                               # table[0] becomes the number of rows of N
-    plan.extent(segments[1], 8, "J", factor=4)               # the number of parameters of a local segment, 4 for each of J
+    plan.extent(segments[1], 11, "J", factor=4)              # the number of parameters of a local segment, 4 for each of J
     plan.scale("N")                                          # J / |B_J| = 8.5, for the terms summed over N and over J alike
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from symvi.fit import loop_layout as layout
 __all__ = ["BatchPlan", "rows_by_group"]
 
 SALT = 0x9E3779B97F4A7C15
+CACHE_LINE = 64  # bytes: what a row of a single number costs
+LEAST_BYTES, MOST_PARTS = 32_768, 16  # of a part of a buffer that several threads gather
 
 
 def rows_by_group(name: str, index: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +69,7 @@ class BatchPlan:
         self._copies: list[list[int]] = []
         self._extents: list[list[int]] = []
         self._alive: list[np.ndarray] = []
+        self.pools: list[np.ndarray] = []  # where the pool of threads that gathers large buffers in parts is told
 
     # ------------------------------------------------------------------------------------------------------------ dims
     def sample(self, dim: str, size: int, batch: int) -> None:
@@ -180,9 +183,27 @@ class BatchPlan:
         self._extents.append([plate.number, table.ctypes.data + 8 * position, factor])
 
     # ---------------------------------------------------------------------------------------------------------- result
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """plates, copies, extents: the last arguments of the compiled loop. Use the same arrays throughout: they hold the present step."""
+    def arrays(self, address: Callable[[str], int] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """plates, copies, extents: the last arguments of the compiled loop. Use the same arrays throughout: they hold the present step.
+
+        With `address`, of an operation of the helpers, large buffers are gathered in parts, by the threads of a pool if `pools` name one.
+        """
         matrices = ((self._fields, layout.PLATE_FIELDS), (self._copies, layout.COPY_FIELDS), (self._extents, layout.EXTENT_FIELDS))
         result = tuple(np.array(rows, np.int64).reshape(len(rows), width) for rows, width in matrices)
         self._alive.extend(result)
+        if address is not None:
+            self._gather_in_parts(result[0], result[1], address)
         return result
+
+    def _gather_in_parts(self, plates: np.ndarray, copies: np.ndarray, address: Callable[[str], int]) -> None:
+        capacity = [plate.capacity for plate in self._plates.values()]
+        for copy in copies:
+            outer = copy[layout.COPY_OUTER] * (capacity[copy[layout.COPY_OUTER_PLATE]] if copy[layout.COPY_OUTER_PLATE] >= 0 else 1)
+            moved = outer * capacity[copy[layout.COPY_PLATE]] * max(copy[layout.COPY_ROW], CACHE_LINE)
+            parts = min(MOST_PARTS, moved // LEAST_BYTES)
+            if parts > 1:
+                gather = np.zeros(layout.GATHER_FIELDS, np.int64)
+                gather[: layout.GATHER_POOL] = (address("gather_part"), copy.ctypes.data, plates.ctypes.data, len(plates), parts)
+                copy[layout.COPY_GATHER] = gather.ctypes.data
+                self._alive.append(gather)
+                self.pools.append(gather[layout.GATHER_POOL : layout.GATHER_POOL + 1])

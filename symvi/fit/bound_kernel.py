@@ -8,6 +8,7 @@ import numpy as np
 
 from symvi.expr.leaf import Leaf
 from symvi.fit.batch_plan import BatchPlan
+from symvi.fit.flat_passes import FlatPasses, FloatCopies
 from symvi.fit.leaves import Sizes
 from symvi.fit.objective import Objective
 from symvi.fit.parameters import Parameters
@@ -40,7 +41,7 @@ class BoundKernel:
         for size, slot, _ in result.compiled.manifest["sizes"]:
             if size in rows:
                 self.plan.extent(self.binding.table, slot, size)
-        self._make_entry(casts)
+        self._make_entry(*casts)
 
     # -- arrays ------------------------------------------------------------------------------------------------
     def _arrays(self, result: Result) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -99,30 +100,26 @@ class BoundKernel:
         return plan
 
     # -- the entry ---------------------------------------------------------------------------------------------
-    def _casts(self, inputs: dict, outputs: dict) -> list[tuple[str, np.ndarray, np.ndarray]]:
-        """float32 kernels read and write copies of the float64 parameters and gradients."""
+    def _casts(self, inputs: dict, outputs: dict) -> tuple[list, list]:
+        """float32 kernels read and write copies of the float64 parameters and results: (float64, float32) of inputs, of outputs."""
         if self.objective.dtype == np.float64:
-            return []
-        casts = []
-        for name, array in list(inputs.items()):
-            if array.dtype == np.float64:
-                inputs[name] = array.astype(np.float32)
-                casts.append(("narrow", array, inputs[name]))
-        for name, array in list(outputs.items()):
-            outputs[name] = array.astype(np.float32)
-            casts.append(("widen", outputs[name], array))
-        return casts
+            return [], []
+        read, written = FloatCopies([self.parameters.theta]), FloatCopies([self.flat_gradient])
+        for copies, arrays in ((read, inputs), (written, outputs)):
+            for name, array in arrays.items():
+                if array.dtype == np.float64:
+                    arrays[name] = copies.of(array)
+        return read.pairs, written.pairs
 
-    def _make_entry(self, casts: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
+    def _make_entry(self, read: list, written: list) -> None:
         """The kernel's program, with casts around it, as an entry of the loop."""
-        helpers = self.binding.helpers
-        self.cast_tables = np.zeros((len(casts) + 1, 4), dtype=np.int64)
-        ahead, behind = [], []
-        for row, (direction, source, target) in zip(self.cast_tables, casts, strict=False):
-            row[:3] = (source.size, source.ctypes.data, target.ctypes.data)
-            step = [helpers.operator_address(direction), row.ctypes.data, -1]
-            (ahead if direction == "narrow" else behind).append(step)
-        self.cast_arrays = casts
+        self.passes = passes = FlatPasses(self.binding, self.flat_gradient.size)
+        total = np.zeros(1)
+        ahead = [passes.step("narrow", double, single) for double, single in read]
+        behind = [passes.step("widen", single, double, total if double is self.flat_gradient else None) for double, single in written]
+        if not written and passes.shards > 1:
+            behind.append(passes.step("sum", self.flat_gradient, total=total))
+        self.gradient_total = total if behind else None
         parts = [np.array(ahead, dtype=np.int64).reshape(-1, 3), self.binding.program, np.array(behind, dtype=np.int64).reshape(-1, 3)]
         self.program = np.ascontiguousarray(np.vstack(parts))
         self.steps_ahead = len(ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,6 +120,7 @@ class Function:
         self.calls = 0
         self.name = name
         self._bound: tuple | None = None
+        self._calling = threading.Lock()
         session.record(name, self)
 
     @staticmethod
@@ -155,7 +157,12 @@ class Function:
         arrays = gather_inputs(self.leaves, {k: v for k, v in given.items() if k in self.leaves}, known, self.dtype, finite=False)
         self.bounds.check(known, self.leaves, arrays)
         self.facts({self.leaves[number]: array for number, array in arrays.items()}, known.values)
-        binding = self._binding(arrays, known)
+        with self._calling:  # calls from several threads use one set of arrays
+            results = self._run(self._binding(arrays, known), seed)
+        return results[0] if self.single and results else results
+
+    def _run(self, binding: Binding, seed: int) -> list:
+        """The outputs at the arrays of the binding; shared variables get their new values."""
         status = binding.run(seed, 0, self.calls)
         self.calls += 1
         if status:
@@ -163,7 +170,7 @@ class Function:
         results = [self._shaped(binding.outputs[name], expression) for name, expression in zip(self.names, self.outputs, strict=False)]
         for (leaf, _), name in zip(self.updates, self.names[len(self.outputs) :], strict=True):
             leaf.attributes["value"] = binding.outputs[name].reshape(leaf.attributes["value"].shape).astype(leaf.attributes["value"].dtype)
-        return results[0] if self.single and results else results
+        return results
 
     def _binding(self, arrays: Mapping[int, np.ndarray], sizes: Sizes) -> Binding:
         """The binding of the last call, with new arrays, where the sizes are the same."""

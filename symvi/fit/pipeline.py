@@ -47,6 +47,7 @@ class Request:
     dtype: str = "float64"
     batched: tuple[Dim, ...] = ()
     directions: Sequence[Array] = ()  # one per gradient: also the Hessian times these, as h_<name>
+    into: Mapping[str, str] = field(default_factory=dict)  # results to be written over inputs, {result: input}, where that is safe
     leaves: list[Leaf] = field(default_factory=list)
 
     def __post_init__(self):
@@ -73,6 +74,7 @@ class Request:
             facts,
             known,
             [leaf.text for leaf in self.leaves],
+            sorted(self.into.items()),
             fingerprint(),
             toolchain_digest(),
         ]
@@ -143,8 +145,9 @@ def store_module(request: Request, key: str, program: Plan) -> Path:
     numbers = {leaf: number for number, leaf in enumerate(request.leaves)}
     originals = [output.term for output in request.outputs]
     module = emit(
-        program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals
-    )
+        program, request.name, f"{request.name}: emitted by symvi.", names, numbers, request.dtype, helpers.helper_name(), originals,
+        request.into,
+    )  # fmt: skip
     manifest = {**module.manifest, "helpers": helpers.helper_name()}
     path = module_cache.write(key, request.name, module.source, manifest, variant_of(manifest["guards"]))
     helpers.helper_module()

@@ -21,9 +21,9 @@ from symvi.fit.leaves import Sizes
 from symvi.fit.loop_layout import Segment
 from symvi.fit.objective import Objective
 from symvi.fit.parameters import Parameters
-from symvi.fit.updates import BoundUpdate, UpdateKernel
+from symvi.fit.updates import KEPT, TOTAL, BoundUpdate, UpdateKernel
 from symvi.optim.optimizer import Optimizer
-from symvi.runtime.blas_threads import one_thread
+from symvi.runtime.binding import threads_for
 
 __all__ = ["Trainer"]
 
@@ -62,7 +62,7 @@ class Trainer:
         self.state = np.zeros(layout.STATE_FIELDS, dtype=np.int64)
         self.step_value = np.zeros(1)
         self._make_segments()
-        self.plan_arrays = (None, None, None) if self.plan is None else self.plan.arrays()
+        self.plan_arrays = (None, None, None) if self.plan is None else self.plan.arrays(self.binding.helpers.operator_address)
 
     # -- what others read --------------------------------------------------------------------------------------
     @property
@@ -102,6 +102,10 @@ class Trainer:
         return self.sizes.values.get("draws", 1)
 
     @property
+    def _pools(self) -> list[np.ndarray]:
+        return [] if self.plan is None else self.plan.pools
+
+    @property
     def plan(self):
         """What a minibatch copies, None without minibatches."""
         return self.kernel.plan
@@ -116,12 +120,12 @@ class Trainer:
 
     # -- segments ----------------------------------------------------------------------------------------------
     def _make_segments(self) -> None:
-        update = UpdateKernel(self.optimizer)
         self.segments: list[Segment] = []
         self.updates: list[BoundUpdate] = []
         self.slots: list[dict[str, np.ndarray]] = []  # of the global segment, then those of each local one, in full
         self.local_state: dict[Leaf, dict[str, np.ndarray]] = {}
-        self._global_segment(update)
+        self._global_segment(UpdateKernel(self.optimizer, together=True))
+        update = UpdateKernel(self.optimizer, together=False) if self.locals else None
         for leaf in self.locals:
             self._local_segment(update, leaf)
         self.segment_rows = np.array([segment.row() for segment in self.segments], dtype=np.int64)
@@ -130,11 +134,12 @@ class Trainer:
             self._vary(position, leaf)
 
     def _global_segment(self, update: UpdateKernel) -> None:
+        """All of it is updated at every step: one number counts visits, one averaged iterates."""
         size = self.theta.size
-        visits, mean, variance, averaged = (np.zeros(size) for _ in range(4))
-        self._add_segment(
-            update, Segment(self.theta, self.kernel.flat_gradient, visits, mean, variance, averaged, np.zeros(size)), update.slots(size)
-        )
+        mean, variance, kept = (np.zeros(size) for _ in range(3))
+        visits, averaged, total = (np.zeros(1) for _ in range(3))
+        segment = Segment(self.theta, self.kernel.flat_gradient, visits, mean, variance, averaged, kept, total, self.kernel.gradient_total)
+        self._add_segment(update, segment, update.slots(size))
         self.averages = {leaf: self.parameters.part(mean, leaf) for leaf in self.parameters.globals}
         self.variances = {leaf: self.parameters.part(variance, leaf) for leaf in self.parameters.globals}
 
@@ -155,7 +160,10 @@ class Trainer:
     def _add_segment(self, update: UpdateKernel, segment: Segment, slots: dict[str, np.ndarray]) -> None:
         self.segments.append(segment)
         self.slots.append(slots)
-        self.updates.append(BoundUpdate(update, segment.theta, segment.gradient, segment.visits, self.step_value, slots, self.rate))
+        arrays = {"theta": segment.theta, "gradient": segment.gradient, "visits": segment.visits}
+        if segment.total is not None:
+            arrays |= {KEPT: segment.kept, TOTAL: segment.total}
+        self.updates.append(BoundUpdate(update, arrays, self.step_value, slots, self.rate))
 
     def _vary(self, position: int, leaf: Leaf) -> None:
         """The size of a local segment follows the rows of the step."""
@@ -188,7 +196,7 @@ class Trainer:
         loop = helpers.training_loop(self.plan is not None)
         kernel = (helpers.program_entry, self.kernel.entry_table, helpers.program_entry, self.update_tables, self.segment_rows)
         state = (self.binding.key, self.value, self.step_value, first, steps, history, self.averaging, self.state)
-        with one_thread():
+        with threads_for(self.binding, *(update.binding for update in self.updates), pools=self._pools):
             return int(loop(*kernel, *state, *self.plan_arrays))
 
     def evaluate(self, steps: int, stream: int = STREAM_EVALUATE, first: int = 0) -> np.ndarray:
@@ -198,7 +206,7 @@ class Trainer:
         self.binding.key[:] = (self.seed, stream, first)
         loop = helpers.evaluation_loop(self.plan is not None)
         table = self.kernel.entry_table
-        with one_thread():
+        with threads_for(self.binding, pools=self._pools):
             good = loop(helpers.program_entry, table, self.binding.key, self.value, first, steps, history, self.state, *self.plan_arrays)
         if good < steps:
             raise_failure(self, first + int(good))

@@ -56,8 +56,9 @@ class Variants:
         path = stored_module(self.request, key, sizes)
         if path is not None:
             return self._take(path, True, start, sizes)
-        plan = self._planned(key, sizes)
-        return self._take(store_module(self.request, key, plan), False, start, sizes)
+        plan, known = self._planned(key, sizes), module_cache.find_variants(key, self.request.name)
+        path = store_module(self.request, key, plan)
+        return self._take(path, path in known, start, sizes)
 
     def _planned(self, key: str, sizes: Mapping[str, int] | None) -> Plan:
         """The plan in which guards were assumed, if it is of these rules and right at these sizes; else one that is."""

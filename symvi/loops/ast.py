@@ -11,7 +11,8 @@ from symvi.expr.dims import Dim
 
 __all__ = [
     "Expression", "Number", "Name", "Extent", "Load", "Call", "Compare", "Select", "Add", "Multiply", "Power", "Cast",
-    "Statement", "Let", "Assign", "Accumulate", "For", "BlockLoop", "View", "Comment", "DrawRows", "Function", "count_operations",
+    "Statement", "Let", "Assign", "Accumulate", "Matrix", "MatrixMultiply", "For", "BlockLoop", "View", "Comment", "DrawRows", "Function",
+    "count_operations",
 ]  # fmt: skip
 
 
@@ -143,6 +144,30 @@ class Accumulate(Statement):
     indices: tuple[Expression, ...] | None
     operation: str
     value: Expression
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """An array as a matrix: an element of a stack, groups of axes joined, the rows of the present block along one of the two axes."""
+
+    array: str
+    stack: tuple[Expression, ...]
+    shape: tuple[tuple[Dim, ...], tuple[Dim, ...]]
+    block_axis: int | None = None  # the axis of which only the rows of the block count
+
+
+@dataclass
+class MatrixMultiply(Statement):
+    """out = alpha left right + beta out; a transposed operand is stored the other way round."""
+
+    left: Matrix
+    right: Matrix
+    out: Matrix
+    left_transposed: bool
+    right_transposed: bool
+    alpha: Expression
+    accumulate: bool
     comment: str = ""
 
 

@@ -60,15 +60,22 @@ def as_real(expression: Expression) -> Expression:
     return Cast(expression)
 
 
-def product_expression(factors, kind: str, value_of, index, load) -> Expression:
+def _never(term: Term) -> bool:
+    return False
+
+
+def product_expression(factors, kind: str, value_of, index, load, is_constant=_never) -> Expression:
     """A product of powers as an expression; 1 if there are none."""
     converter = object.__new__(to_expression)
-    converter.value_of, converter.index, converter.load = value_of, index, load
+    converter.value_of, converter.index, converter.load, converter.is_constant = value_of, index, load, is_constant
     return converter.product(factors, kind) if factors else Number(Fraction(1), kind)
 
 
 class to_expression:  # noqa: N801 - used as a function
-    """Converts a term; `value_of(term)` gives the expression of a term that has a place already, or None."""
+    """Converts a term; `value_of(term)` gives the expression of a term that has a place already, or None.
+
+    Divisors for which `is_constant` holds do not change in the innermost loop: their reciprocal is a factor, which is computed outside it.
+    """
 
     def __new__(
         cls,
@@ -76,9 +83,10 @@ class to_expression:  # noqa: N801 - used as a function
         value_of: Callable[[Term], Expression | None],
         index: Callable[[Label], Expression],
         load: Callable[[Read, Callable], Expression],
+        is_constant: Callable[[Term], bool] = _never,
     ):
         converter = object.__new__(cls)
-        converter.value_of, converter.index, converter.load = value_of, index, load
+        converter.value_of, converter.index, converter.load, converter.is_constant = value_of, index, load, is_constant
         return converter.convert(term)
 
     def operand(self, term: Term) -> Expression:
@@ -168,7 +176,8 @@ class to_expression:  # noqa: N801 - used as a function
 
     def product(self, factors, kind: str) -> Expression:
         """A product of powers (the summand of a contraction)."""
-        upper, lower, masks = [], [], []
+        upper, lower, constant, masks = [], [], [], []
+        changes = any(not self.is_constant(base) for base, _ in factors)
         for base, exponent in factors:
             if isinstance(base, Delta):
                 masks.append(Compare("==", self._index(base.left), self._index(base.right)))
@@ -177,7 +186,9 @@ class to_expression:  # noqa: N801 - used as a function
             value = as_real(value) if kind == "f" else value
             size = abs(exponent)
             value = value if size == 1 else Power(value, size, value.kind)
-            (upper if exponent > 0 else lower).append(value)
+            (upper if exponent > 0 else constant if changes and self.is_constant(base) else lower).append(value)
+        if constant:
+            upper.append(Multiply((Number(Fraction(1), kind),), tuple(constant), kind))
         if not upper and (lower or masks):
             upper.append(Number(Fraction(1), kind))
         result = upper[0] if len(upper) == 1 and not lower else Multiply(tuple(upper), tuple(lower), kind)

@@ -27,6 +27,8 @@ from symvi.loops.ast import (
     Function,
     Let,
     Load,
+    Matrix,
+    MatrixMultiply,
     Multiply,
     Name,
     Number,
@@ -38,11 +40,13 @@ from symvi.loops.naming import Names
 from symvi.loops.nests import Nest, schedule
 from symvi.loops.steps import RegionTerms, Step
 from symvi.plan.light import scatter_labels
+from symvi.plan.matrix_products import plain_read
 from symvi.plan.program import Buffer, Plan, Region
 
 __all__ = ["lower_region"]
 
 COMMENT_WIDTH = 90
+SHORT = 8  # an extent at which a loop does not fill the lanes of a vector
 NEGATIVE_INFINITY, INFINITY = float("-inf"), float("inf")
 NEUTRAL = {"+": Fraction(0), "*": Fraction(1), "max": NEGATIVE_INFINITY, "min": INFINITY, "or": False, "and": True}
 
@@ -110,7 +114,7 @@ class _Lowering:
 
     def _place(self, step: Step, readers: set[Nest]) -> Place:
         term = step.term
-        crosses = bool(readers - {step.nest}) or step.reduces
+        crosses = bool(readers - {step.nest}) or step.reduces or term in self.terms.viewed
         if (not term.labels and not self.terms.over_plate(term)) or not crosses:
             return Place(self._local_name(term), None, term.kind)
         if step.stores:
@@ -157,13 +161,16 @@ class _Lowering:
 
     def _load(self, term: Read, index: Callable) -> Expression:
         array = term.array
+        if self.terms.is_view(term):
+            image = dict(zip(array.axes, term.indices, strict=True))
+            return self._at_place(self.places[array.term], lambda axis: index(image[axis]))
         if array in self.plan.block_draws:
             buffer, _ = self.plan.block_draws[array]
             self.arrays[buffer.name] = buffer
             self.draws.setdefault(buffer.name, DrawRows(buffer.name, buffer.name))
             return Load(buffer.name, tuple(Name(self.loop_names[a], "i") if a == self.plate else index(a) for a in term.indices), term.kind)
         buffer = self.plan.of_array[array]
-        return self._from_buffer(buffer, term.indices, term.kind, index)
+        return self._from_buffer(buffer, self.plan.indices(term), term.kind, index)
 
     def _from_buffer(self, buffer: Buffer, indices: tuple, kind: str, index: Callable) -> Expression:
         if not buffer.axes:
@@ -181,15 +188,18 @@ class _Lowering:
             return self._from_buffer(external, external.axes, term.kind, self._loop_index)
         return None
 
-    def _at_place(self, place: Place) -> Expression:
+    def _at_place(self, place: Place, index: Callable | None = None) -> Expression:
+        """The value of a place at the loop variables, or at what `index` gives for labels other than the plate."""
         if place.axes is None:
             return Name(place.name, place.kind)
+        index = index or self._loop_index
         if place.whole:
-            return self._element(place.name, place.axes, place.kind, self._loop_index, block=True)
-        return Load(place.name, tuple(Name(self.loop_names[a], "i") for a in place.axes), place.kind)
+            return self._element(place.name, place.axes, place.kind, index, block=True)
+        indices = (Name(self.loop_names[a], "i") if a == self.plate else index(a) for a in place.axes)
+        return Load(place.name, tuple(indices), place.kind)
 
     def _convert(self, term: Term) -> Expression:
-        return to_expression(term, self._value_of, self._loop_index, self._load)
+        return to_expression(term, self._value_of, self._loop_index, self._load, self._is_constant)
 
     def _operand(self, term: Term) -> Expression:
         known = self._value_of(term)
@@ -203,7 +213,11 @@ class _Lowering:
             return as_real(value) if term.kind == "f" else value
         scattered = set(scatter_labels(term).values())
         factors = [(base, e) for base, e in term.factors if base not in scattered]
-        return product_expression(factors, term.kind, self._value_of, self._loop_index, self._load)
+        return product_expression(factors, term.kind, self._value_of, self._loop_index, self._load, self._is_constant)
+
+    def _is_constant(self, term: Term) -> bool:
+        """Is a value the same for all rows of a block?"""
+        return self.plate is not None and self.plate not in term.labels
 
     # -- statements --------------------------------------------------------------------------------------------
     def _function(self, body: list[Statement]) -> Function:
@@ -216,6 +230,8 @@ class _Lowering:
         return Function(self.name, self.plate.dim if self.plate is not None else None, self._mathematics(), arrays, [], [], body)
 
     def _emit(self, nest: Nest) -> list[Statement]:
+        if nest.key[0] == "product":
+            return self._emit_product(nest.steps[0])
         order = self._order(nest)
         self.here: dict[Term, Place] = {}  # values of this nest that are also in an array
         ahead: list[Statement] = []
@@ -299,13 +315,66 @@ class _Lowering:
             return
         target = self._scatter_target(place, scattered) if scattered else self._at_place(place)
         sign = place.scale if abs(place.scale) == 1 else Fraction(1)
-        inner.append(Accumulate(target.array, target.indices, operation, _scaled(value, sign), comment))
+        if not scattered and order[-1] not in free:
+            local = self.names.unique(self._register_name(place, operation))
+            pre[len(order) - 1].append(Let(local, neutral, ""))
+            inner.append(Accumulate(local, None, operation, value, comment))
+            result = _scaled(Name(local, term.kind), sign)
+            post[len(order) - 1].append(Accumulate(target.array, target.indices, operation, result))
+        else:
+            inner.append(Accumulate(target.array, target.indices, operation, _scaled(value, sign), comment))
         (self.before if over_plate else ahead).extend(self._fill(place, neutral))
         if place.scale != sign:
             element = tuple(self._row(axis, place.whole) for axis in place.axes)
             self.after.extend(self._loops(place.axes, [Accumulate(place.name, element, "*", Number(place.scale, "f"))]))
         for buffer in step.stores[1:]:
             (self.after if over_plate else post[0]).extend(self._copy(term, buffer))
+
+    def _emit_product(self, step: Step) -> list[Statement]:
+        """A contraction as one product of matrices for every element of its stack."""
+        term, place, product = step.term, self.places[step.term], self.terms.product(step.term)
+        over_plate = self.terms.over_plate(term)
+        stack, rows, columns, inner = product.stack, product.rows, product.columns, product.inner
+        left = self._matrix(product.left, stack, *((inner, rows) if product.left_transposed else (rows, inner)))
+        right = self._matrix(product.right, stack, *((columns, inner) if product.right_transposed else (inner, columns)))
+        out = self._matrix_at(place, stack, rows, columns)
+        alpha = Number(place.scale, "f")
+        multiply = MatrixMultiply(
+            left, right, out, product.left_transposed, product.right_transposed, alpha, over_plate, self._comment(term)
+        )  # fmt: skip
+        body = self._loops(stack, [multiply])
+        copies = [statement for buffer in step.stores[1:] for statement in self._copy(term, buffer)]
+        if not over_plate:
+            return [*body, *copies]
+        self.before.extend(self._fill(place, Number(NEUTRAL["+"], term.kind)))
+        self.after.extend(copies)
+        return body
+
+    def _matrix(self, term: Term, stack: tuple[Label, ...], first: tuple[Label, ...], second: tuple[Label, ...]) -> Matrix:
+        place = self.places.get(term.array.term if self.terms.is_view(term) else term)
+        if place is not None:
+            if self.terms.is_view(term):
+                back = dict(zip(term.indices, term.array.axes, strict=True))
+                dims = [tuple(back[label] for label in group) for group in (first, second)]
+                return self._matrix_at(place, stack, *dims)
+            return self._matrix_at(place, stack, first, second)
+        if isinstance(term, Read) and term.array in self.plan.block_draws:
+            buffer, _ = self.plan.block_draws[term.array]
+            self.draws.setdefault(buffer.name, DrawRows(buffer.name, buffer.name))
+            whole = False
+        else:
+            buffer, whole = self.plan.of_array[term.array] if isinstance(term, Read) else self.terms.external(term), True
+        self.arrays[buffer.name] = buffer
+        return self._matrix_at(Place(buffer.name, (*stack, *first, *second), term.kind, whole), stack, first, second)
+
+    def _matrix_at(self, place: Place, stack: tuple[Label, ...], first: tuple[Label, ...], second: tuple[Label, ...]) -> Matrix:
+        name, block_axis = place.name, next((k for k, group in enumerate((first, second)) if self.plate in group), None)
+        if self.plate is not None and block_axis is not None and place.whole:
+            position = place.axes.index(self.plate)
+            name = self._view(name, position, len(place.axes))
+            block_axis = None if position == 0 else block_axis
+        indices = tuple(self._loop_index(label) for label in stack)
+        return Matrix(name, indices, (tuple(a.dim for a in first), tuple(a.dim for a in second)), block_axis)
 
     @staticmethod
     def _register_name(place: Place, operation: str) -> str:
@@ -392,11 +461,14 @@ class _Lowering:
 
     def _contiguity(self, nest: Nest, label: Label) -> int:
         score = 0
+        if _is_short(label):
+            return -2 * len(nest.steps)  # no loop to run along, however its elements lie
         for step in nest.steps:
             if step.reduces and label not in step.term.labels and label in step.loops:
                 score += 2  # the sum along it stays in a register
             reads = (axes for axes in self._reads(step) if self.plate in axes or self.plate not in nest.loops)  # parameters stay in cache
-            for axes in (*self._targets(step), *reads):
+            for accessed in (*self._targets(step), *reads):
+                axes = [axis for axis in accessed if not _is_short(axis)]
                 if axes and axes[-1] == label:
                     score += 2
                 elif label in axes:
@@ -427,7 +499,7 @@ class _Lowering:
                 yield self.places[node].axes or ()
                 continue
             if isinstance(node, Read):
-                yield node.indices
+                yield self.terms.place_axes(node) if self.terms.is_view(node) and plain_read(node) else self.plan.indices(node)
             for child in node.children:
                 if child.is_term:
                     stored = self.terms.external(child)
@@ -494,6 +566,11 @@ class _Lowering:
             for label, name in self.loop_names.items():
                 self.letters[label] = str(label.dim).lower() if label == self.plate and label.dim.is_name else name
         return self.letters
+
+
+def _is_short(axis) -> bool:
+    """Is an axis known to have a few elements only?"""
+    return isinstance(axis, Label) and axis.dim.value is not None and axis.dim.value <= SHORT
 
 
 def _scaled(value: Expression, factor: Fraction) -> Expression:

@@ -30,6 +30,7 @@ class Names:
         self.inside: set[str] = set()  # names of locals of any function: free for other functions, not for arrays of the module
         self.of_node: MutableMapping[Node, str] = ChainMap({}, parent.of_node) if parent is not None else {}
         self.users: dict[Node, str] = parent.users if parent is not None else {}
+        self.users_only = False
 
     def scope(self) -> Names:
         """Names for the locals of one function: they avoid the module's, not those of other functions."""
@@ -69,7 +70,12 @@ class Names:
     def for_node(self, node: Node) -> str:
         """The name of a node, the same wherever it is asked for."""
         if node not in self.of_node:
-            self.of_node[node] = self.unique(self._describe(node))
+            name = self._describe(node)
+            if len(name) > LONGEST + 4:  # names of names of names: begin again at the user's
+                self.users_only = True
+                name = self._describe(node)
+                self.users_only = False
+            self.of_node[node] = self.unique(name)
         return self.of_node[node]
 
     def _describe(self, node: Node) -> str:
@@ -123,7 +129,7 @@ class Names:
         while stack and steps < FAR:
             steps += 1
             current = stack.pop()
-            name = self.of_node.get(current) or self._users_name(current)
+            name = (None if self.users_only else self.of_node.get(current)) or self._users_name(current)
             if name:
                 return name
             if current.name and not isinstance(current, (Apply, Operator, Reduce)) and not current.children:

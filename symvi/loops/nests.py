@@ -51,6 +51,8 @@ def schedule(steps: Sequence[Step], terms: RegionTerms) -> list[Nest]:
 
 def _key(step: Step, terms: RegionTerms) -> tuple:
     """Contractions have nests of their own unless they sum over exactly the loops of pointwise work."""
+    if step.define and terms.product(step.term) is not None:
+        return ("product", step)
     if step.reduces and len(step.loops) > 1 and not terms.has_function(step.term):
         return ("contract", step.loops)
     return ("point", step.loops)

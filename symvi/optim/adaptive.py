@@ -123,7 +123,8 @@ class Adam(Optimizer):
     def updates(self, theta: Expr, gradient: Expr, slots: dict[str, Expr], visits: Expr, step: Expr) -> dict[str, Expr]:
         mean = self.beta1 * slots["mean"] + (1.0 - self.beta1) * gradient
         square = self.beta2 * slots["mean_square"] + (1.0 - self.beta2) * gradient**2
-        move = (mean / _weight(self.beta1, visits)) / (sqrt(square / _weight(self.beta2, visits)) + self.epsilon)
+        root = sqrt(_weight(self.beta2, visits))  # m̂ / (√v̂ + δ) with one division: (m √w₂ / w₁) / (√v + δ √w₂)
+        move = (root / _weight(self.beta1, visits)) * mean / (sqrt(square) + self.epsilon * root)
         return {THETA: theta + self.rate_at(step) * move, "mean": mean, "mean_square": square}
 
 

@@ -82,6 +82,8 @@ class _Machine:
         shape = tuple(self.block if k == entry["block"] else self.extent(dim) for k, dim in enumerate(entry["dims"]))
         if entry["role"] == "input":
             array = np.array(inputs[entry["name"]], dtype=dtype, order="C")
+            if "order" in entry:
+                array = np.ascontiguousarray(array.transpose(entry["order"]))
             if array.shape != shape:
                 raise EmittedError(f"{entry['name']} has the shape {array.shape}, the manifest says {shape}")
             array.flags.writeable = False
@@ -109,6 +111,7 @@ class _Machine:
         views = {"reals64": self.view, "reals32": self.view, "integers": self.view, "booleans": self.view}
         numbers = {"real64": self.number, "real32": self.number, "integer": self.number, "boolean": self.number}
         own = {"BLOCK": self.block, "KERNEL": None, "PASS": {}, "draw_rows": self.draw_rows}
+        own |= {"rows_from": _rows_from, **_PRODUCTS}
         own |= {"smallest": np.iinfo(np.int64).min, "largest": np.iinfo(np.int64).max, **views, **numbers}
         return own[name] if name in own else _scalar(TABLE[name].numpy, self.real)
 
@@ -204,6 +207,19 @@ def _logdet(F, rest, order, columns, flag):
     rest[2][...] = (value, sign * np.exp(value), sign)[flag]
 
 
+def _rows_from(array: np.ndarray, lo: int) -> np.ndarray:
+    return array[(slice(None),) * (array.ndim - 1) + (slice(lo, None),)]
+
+
+def _product(transpose_left: bool, transpose_right: bool) -> Callable:
+    def gemm(A, B, C, alpha, beta):
+        A, B = (np.asarray(M).T if flip else np.asarray(M) for M, flip in ((A, transpose_left), (B, transpose_right)))
+        C[:] = alpha * (A @ B) + (beta * np.asarray(C) if beta else 0.0)
+
+    return gemm
+
+
+_PRODUCTS = {"gemm": _product(False, False), "gemm_tn": _product(True, False), "gemm_nt": _product(False, True)}
 def _block_diagonal(buffers, batch, order, columns, flag):
     rows = buffers[1].reshape(batch, columns, columns)[:, flag : flag + order]
     rows[...] = 0.0

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from symvi.expr.dims import Dim
 from symvi.expr.labels import Label
-from symvi.expr.nodes import Array, Input, Node, Operator, Term
+from symvi.expr.nodes import Array, Input, Node, Operator, Read, Term
 from symvi.plan.contraction_order import Reordering
+from symvi.plan.matrix_products import MatrixProduct
 from symvi.rewrite.guard import Guard
 
 __all__ = ["Output", "Buffer", "Region", "OperatorCall", "DrawCall", "Plan", "Stage"]
@@ -38,6 +39,7 @@ class Buffer:
     prefix: str = ""  # and what it is: chol, lu, low, notes
     scale: Fraction = Fraction(1)  # the buffer takes this multiple of the term's value
     public: str = ""  # how binding calls it, where that is not a good variable
+    order: tuple[int, ...] | None = None  # which axis of an input stands where, if not each at its own place
 
     @property
     def dims(self) -> tuple[Dim, ...]:
@@ -91,8 +93,14 @@ class Plan:
     block_draws: dict[Input, tuple[Buffer, int]]  # plate-sized noise, drawn block by block
     homes: dict[Term, Label | None]
     stages: dict[Node, Stage]
+    products: dict[Term, MatrixProduct] = field(default_factory=dict)  # contractions that may be products of matrices
     guards: list[Guard] = field(default_factory=list)  # what choices by size rely on
     reorderings: list[Reordering] = field(default_factory=list)  # contractions that are not computed as typed
+
+    def indices(self, read: Read) -> tuple:
+        """The indices of a read in the order of the array's axes in memory."""
+        order = self.of_array[read.array].order if read.array in self.of_array else None
+        return read.indices if order is None else tuple(read.indices[axis] for axis in order)
 
     def computed_in(self, term: Term, region: Region) -> bool:
         """Is the stored value of `term` made by this region?"""

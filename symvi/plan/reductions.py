@@ -21,7 +21,7 @@ _roles: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def role_of(node: Node) -> tuple[str, Node] | None:
-    """What a node made here is for, and of which argument: ("max", x), ("shift", x), ("exp", x), ("sum_exp", x), ("count", x), ..."""
+    """What a node made here is for, and of which argument x: ("max", x); also "shift", "exp", "sum_exp", "count" and "norm"."""
     return _roles.get(node)
 
 

@@ -13,11 +13,15 @@ from collections.abc import Iterable, Sequence
 
 from symvi.expr.build import counting_rows, split_coefficient
 from symvi.expr.dims import Dim
+from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label, canonical_axes, sort_labels
 from symvi.expr.nodes import Array, Contract, Input, Node, Operator, Read, Reduce, Tensor, Term, postorder
+from symvi.plan.layout import plate_last
 from symvi.plan.light import is_cheap, is_trivial, scatter_labels
+from symvi.plan.matrix_products import matrix_product
 from symvi.plan.operands import cast_operands
 from symvi.plan.operators import FACTORED, OperatorCalls
+from symvi.plan.plate_solves import open_plate_solves
 from symvi.plan.products import arrange_products
 from symvi.plan.program import Buffer, DrawCall, OperatorCall, Output, Plan, Region, Stage
 from symvi.plan.shared_exponentials import share_exponentials
@@ -54,6 +58,7 @@ class Planner:
         inputs = [node for node in self.order if isinstance(node, Input)]
         self.plates = choose_plates(inputs, batched)
         self.rank = {label: position for position, label in enumerate(self.plates)}
+        self.resident = [label for label in self.plates if label.dim not in batched]  # plates whose data stay where they are
         self.homes: dict[Term, Label | None] = {}
         self.leaves_plate: dict[Term, bool] = {}
         self.stages: dict[Node, Stage] = {}
@@ -107,16 +112,29 @@ class Planner:
             home, leaves = self._first_plate(node.labels), False
         self.homes[node], self.leaves_plate[node] = home, leaves
         stage = (0, 0)
-        for child in node.children:
+        for child in self.children(node):
             stage = max(stage, self._seen_from(home, child))
         self.stages[node] = (stage[0], 0) if home is not None else stage
+
+    def children(self, node: Node) -> tuple[Node, ...]:
+        """What a term is computed from: a view of rows of the plate, at their own row, from the term behind it."""
+        if isinstance(node, Read) and isinstance(node.array, Tensor) and self._in_block(node):
+            return (node.array.term, *node.children[1:])
+        return node.children
+
+    def _in_block(self, view: Read) -> bool:
+        array = view.array
+        home = self.homes[array.term]
+        if home is None or self.leaves_plate[array.term] or home not in array.axes:
+            return False
+        return view.indices[array.axes.index(home)] == home
 
     def _seen_from(self, home: Label | None, child: Node) -> Stage:
         """The stage at which a region with this home can use `child`."""
         if not child.is_term:
             return self.stages[child]
         if is_trivial(child):  # written again here: what computes its indices must be seen from here as well
-            return max((self.stages[child], *(self._seen_from(home, inner) for inner in child.children)))
+            return max((self.stages[child], *(self._seen_from(home, inner) for inner in self.children(child))))
         child_home = self.homes[child]
         if child_home is None or (child_home == home and not self.leaves_plate[child]):
             return self.stages[child]
@@ -150,10 +168,10 @@ class Planner:
         return self.of_term[term]
 
     def _layout(self, term: Term) -> tuple[Label, ...]:
-        """The plate first; last the axis along which the rows of data lie that the term sums or is summed with: the innermost loop."""
+        """The plate last, else the axis along which the rows of data lie that the term sums or is summed with: the innermost loop."""
         labels, home = sort_labels(term.labels), self.homes[term]
         if home in labels:
-            return (home, *(label for label in labels if label != home))
+            return (*(label for label in labels if label != home), home)
         along = [label for label in (*self.rows_along(term), *self.summed_along.get(term, ())) if label in labels]
         return (*(label for label in labels if label not in along[:1]), *along[:1])
 
@@ -173,22 +191,32 @@ class Planner:
             if array.term in self.of_term and self.of_term[array.term].axes == array.axes:
                 made = self.of_term[array.term]
             else:
-                made = self.buffer(array.axes, "temporary", array.kind, array)
+                made = self._scratch(array, array.axes)
                 self.region_of(array.term).stores.append((made, array.term))
                 if set(array.axes) == array.term.labels and not is_trivial(array.term):
                     self.of_term.setdefault(array.term, made)
                 self.pending.append(array.term)
             self.of_array[array] = made
             return made
-        made = self.buffer(canonical_axes(array.shape), "temporary", array.kind, array)
+        made = self._scratch(array, canonical_axes(array.shape))
         self.of_array[array] = made
         OperatorCalls(self).call(array, made)
+        return made
+
+    def _scratch(self, array: Array, axes: tuple[Label, ...]) -> Buffer:
+        """Memory for an array. A symmetric matrix is its own transpose: with the plate last, the rows of a block stand side by side."""
+        turned = len(axes) == 2 and axes[0] in self.rank and "symmetric" in matrix_facts(array)
+        made = self.buffer(axes[::-1] if turned else axes, "temporary", array.kind, array)
+        made.order = (1, 0) if turned else None
         return made
 
     def _input(self, array: Input) -> Buffer:
         leaf = array.leaf
         role = "draw" if leaf.role == "noise" else "input"
-        made = self.buffer(canonical_axes(array.shape), role, array.kind, array, leaf.name)
+        axes = canonical_axes(array.shape)
+        order = (*range(1, len(axes)), 0) if array in self.plate_last else None
+        made = self.buffer([axes[k] for k in order] if order else axes, role, array.kind, array, leaf.name)
+        made.order = order
         self.of_array[array] = made
         return made
 
@@ -215,6 +243,10 @@ class Planner:
     def run(self) -> Plan:
         self.pending: list[Term] = []
         self.readers: dict[Array, set[Label | None]] = {}  # by which homes an array is read
+        self.views: set[Array] = set()  # tensors whose terms are read in the block, under other labels
+        found = {node: matrix_product(node, self.plates) for node in self.order if isinstance(node, Contract) and not scatter_labels(node)}
+        products = {node: product for node, product in found.items() if product is not None}
+        self.plate_last = plate_last(self.order, self.resident, products)
         for output in self.outputs:
             made = self.buffer(output.axes, "output", "f" if output.term.kind == "f" else output.term.kind, output.term, output.name)
             term = self._without_coefficient(made, output.term)
@@ -228,7 +260,9 @@ class Planner:
             self._close(term, self.homes[term], self.stages[term], done)
         self.number_draws()
         steps = self._steps()
-        return Plan(self.outputs, self.plates, steps, self.buffers, self.of_array, self.of_term, self.block_draws, self.homes, self.stages)
+        return Plan(
+            self.outputs, self.plates, steps, self.buffers, self.of_array, self.of_term, self.block_draws, self.homes, self.stages, products
+        )  # fmt: skip
 
     def _without_coefficient(self, result: Buffer, term: Term) -> Term:
         """For `c * (a sum over a plate)` the sum: the pass that makes it also scales it, and no scratch is needed."""
@@ -249,13 +283,23 @@ class Planner:
             done.add((node, home, stage))
             if isinstance(node, Read):
                 self.readers.setdefault(node.array, set()).add(home)
-            for child in node.children:
+            if isinstance(node, Read) and node.array not in self.of_array and self._is_local_view(node, home, stage):
+                stack.append(node.array.term)
+                self.views.add(node.array)
+                children = node.children[1:]
+            else:
+                children = node.children
+            for child in children:
                 if not child.is_term:
                     self.store_array(child)
                 elif self.belongs(child, home, stage):
                     stack.append(child)
                 else:
                     self.store_term(child)
+
+    def _is_local_view(self, view: Read, home: Label | None, stage: Stage) -> bool:
+        """Is the term behind a view computed in the region that reads it?"""
+        return isinstance(view.array, Tensor) and self._in_block(view) and self.belongs(view.array.term, home, stage)
 
     def belongs(self, child: Term, home: Label | None, stage: Stage) -> bool:
         """Is `child` computed inside a region of this home and stage (perhaps again), or read from a buffer?"""
@@ -288,6 +332,7 @@ def plan(outputs: Sequence[Output], batched: Sequence[Dim] = ()) -> Plan:
     def with_terms(terms: Sequence[Term]) -> list[Output]:
         return [Output(output.name, term, output.axes) for output, term in zip(outputs, terms, strict=True)]
 
+    given = open_plate_solves(given, plates)
     with counting_rows(batched):
         arranged, reorderings = arrange_products(given, plates, lambda terms: Planner(with_terms(terms), batched).passes)
     made = Planner(with_terms(cast_operands(share_exponentials(arranged))), batched).run()

@@ -6,7 +6,8 @@ Everything here happens once per fit or call; a step of a bound kernel is one ca
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,11 +18,15 @@ from symvi.errors import CompileError
 from symvi.runtime.blas_threads import one_thread
 from symvi.runtime.helpers import helper_module
 from symvi.runtime.sealed_file import UNWRITABLE, discard_compiled
+from symvi.runtime.shards import SHARD_POOL, ShardedPass, shard_count
+from symvi.runtime.threads import helping
 
-__all__ = ["Compiled", "Binding", "extent", "guards_hold"]
+__all__ = ["Compiled", "Binding", "extent", "guards_hold", "threads_for"]
 
 KINDS = {"i": np.int64, "b": np.bool_, "pivot": np.int32}
 ITEMSIZE = {"float64": 8, "float32": 4}
+DRAW_WORK = 12  # operations that a random number is worth
+DRAW_OUT = 5  # where the description of a draw has the address of its array
 
 
 def extent(entry: list, sizes: Mapping[str, int]) -> int:
@@ -93,6 +98,8 @@ class Binding:
         for entry in manifest["buffers"]:
             given = inputs.get(entry["name"]) if entry["role"] == "input" else (outputs or {}).get(entry["name"])
             self._place(entry, given)
+        self.sharded: list[ShardedPass] = []
+        self.long_draws: list[np.ndarray] = []
         self.program = self._program()
 
     # -- memory ------------------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ class Binding:
                 raise CompileError(f"the kernel {self.compiled.manifest['name']} was bound without its input {name}")
             array = np.zeros(shape, dtype=dtype)
         else:
-            array = given
+            array = np.ascontiguousarray(given.transpose(entry["order"])) if "order" in entry else given
             if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
                 raise CompileError(f"{name}: expected a contiguous {dtype} array of shape {shape}, got {array.dtype} {array.shape}")
         self.arrays[name] = array
@@ -131,9 +138,16 @@ class Binding:
     def _program(self) -> np.ndarray:
         manifest = self.compiled.manifest
         self._elimination = self._address_of_elimination()
-        self.descriptors = np.zeros((len(manifest["steps"]) + len(manifest["block_draws"]) + 1, 12), dtype=np.int64)
+        count = len(manifest["steps"]) + len(manifest["block_draws"]) + 1
+        self.descriptors = np.zeros((count, self.helpers.OPERATOR_WORDS), dtype=np.int64)
         self.described: list[tuple[np.ndarray, dict]] = []
         used = 0
+        for slot, name, kind, site, axis in manifest["block_draws"]:
+            descriptor = self.descriptors[used]
+            used += 1
+            self._describe_draw(descriptor, name, site, axis)
+            self.table[slot] = self._operator(f"draw_{kind}")
+            self.table[slot + 1] = descriptor.ctypes.data
         rows = []
         spare = manifest["table"]
         for step in manifest["steps"]:
@@ -142,26 +156,58 @@ class Binding:
                 if step["plate"] is not None:
                     slot = self._extent_slot(step["plate"], spare)
                     spare = max(spare, slot + 1)
-                rows.append((self.compiled.address(step["function"]), self.table.ctypes.data, slot))
+                rows.append((*self._function(step), slot))
                 continue
             descriptor = self.descriptors[used]
             used += 1
             if "draw" in step:
                 count = self._describe_draw(descriptor, step["buffer"], step["site"], step["row_axis"])
                 self.table[spare] = count
-                rows.append((self._operator(f"draw_{step['draw']}"), descriptor.ctypes.data, spare))
+                rows.append((*self._whole_draw(step, descriptor, count), spare))
                 spare += 1
             else:
                 self._describe_operator(descriptor, step)
                 self.described.append((descriptor, step))
                 rows.append((self._operator(step["operator"]), descriptor.ctypes.data, -1))
-        for slot, name, kind, site, axis in manifest["block_draws"]:
-            descriptor = self.descriptors[used]
-            used += 1
-            self._describe_draw(descriptor, name, site, axis)
-            self.table[slot] = self._operator(f"draw_{kind}")
-            self.table[slot + 1] = descriptor.ctypes.data
         return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
+
+    def _function(self, step: dict) -> tuple[int, int]:
+        """The address of a region's function and of its table: of its shards, where it is worth more than one."""
+        function = self.compiled.address(step["function"])
+        if step["plate"] is None:
+            return function, self.table.ctypes.data
+        buffers, rows = self.compiled.buffers, extent(step["plate"], self.sizes)
+        totals = [(buffers[name]["slot"], self.arrays[name], operation) for name, operation in step["totals"]]
+        shards = shard_count(extent(step["work"], self.sizes), rows, sum(array.nbytes for _, array, _ in totals))
+        if shards == 1:
+            return function, self.table.ctypes.data
+        scratch = {buffers[name]["slot"]: self.arrays[name] for name in step["scratch"]}
+        draws = {
+            slot + 1: (self._description(slot + 1), DRAW_OUT, self.arrays[name])
+            for slot, name, *_ in self.compiled.manifest["block_draws"]
+            if name in step["scratch"]
+        }
+        made = ShardedPass(function, self.table, shards, self.helpers.BLOCK, rows, totals, scratch, draws, self._operator)
+        self.sharded.append(made)
+        return self._operator("run_shards"), made.row.ctypes.data
+
+    def _whole_draw(self, step: dict, description: np.ndarray, rows: int) -> tuple[int, int]:
+        """The address of a draw of a whole array and of its description: of its shards, where it is worth more than one."""
+        address, array = self._operator(f"draw_{step['draw']}"), self.arrays[step["buffer"]]
+        shards = shard_count(DRAW_WORK * array.size, rows, 0)
+        if shards == 1:
+            return address, description.ctypes.data
+        itemsize, _, _, width = description[:4]
+        self.long_draws.append(np.array([address, description.ctypes.data, description.size, itemsize * width], dtype=np.int64))
+        made = ShardedPass(
+            self._operator("draw_range"), self.long_draws[-1], shards, self.helpers.BLOCK, rows, [], {}, {}, self._operator
+        )  # fmt: skip
+        self.sharded.append(made)
+        return self._operator("run_shards"), made.row.ctypes.data
+
+    def _description(self, slot: int) -> np.ndarray:
+        """The description of a draw whose address stands in a slot."""
+        return next(row for row in self.descriptors if row.ctypes.data == self.table[slot])
 
     def _operator(self, name: str) -> int:
         """The address of an operation. If its machine code cannot be loaded, it is thrown away and compiled again."""
@@ -198,6 +244,8 @@ class Binding:
         for position, name in enumerate(step["buffers"]):
             descriptor[5 + position] = self.arrays[name].ctypes.data
         descriptor[self.helpers.ELIMINATION] = self._elimination
+        if self.helpers.works_in_tiles(step["operator"], descriptor[self.helpers.ORDER]):
+            descriptor[self.helpers.TILES] = self._operator("tiles")
 
     def _describe_draw(self, descriptor: np.ndarray, name: str, site: int, row_axis: int) -> int:
         """[itemsize, particles, rows, width, site, out, key, row numbers, count]; returns the number of rows."""
@@ -213,11 +261,17 @@ class Binding:
         descriptor[:9] = (array.dtype.itemsize, particles, shape[row_axis], width, site, *addresses, numbers.size)
         return shape[row_axis]
 
+    def pools(self) -> list[np.ndarray]:
+        """The words that take the address of the pool: one of every sharded pass and of every operation that works in tiles."""
+        pool, tiles = self.helpers.POOL, self.helpers.TILES
+        passes = [each.row[SHARD_POOL : SHARD_POOL + 1] for each in self.sharded]
+        return passes + [descriptor[pool : pool + 1] for descriptor, _ in self.described if descriptor[tiles]]
+
     # -- running -----------------------------------------------------------------------------------------------
     def run(self, seed: int = 0, stream: int = 0, step: int = 0) -> int:
         """Compute the outputs; 0, or the status of the step that failed."""
         self.key[:] = (seed, stream, step)
-        with one_thread():
+        with threads_for(self):
             return int(self.helpers.run_program(self.program, self.table))
 
     def failed_step(self, status: int) -> dict:
@@ -228,6 +282,19 @@ class Binding:
         """A copy of a result; a number for a scalar."""
         array = self.outputs[name]
         return array.item() if array.ndim == 0 else array.copy()
+
+
+@contextmanager
+def threads_for(*bindings: Binding, pools: Sequence[np.ndarray] = ()) -> Iterator[None]:
+    """Inside, BLAS uses one thread, and what these bindings can share the pool of threads, unless another caller has it.
+
+    `pools` are more words that take the address of the pool.
+    """
+    words = [word for binding in bindings for word in binding.pools()] + list(pools)
+    with one_thread(), helping(bindings[0].helpers, bool(words)) as pool:
+        for word in words:
+            word[0] = pool
+        yield
 
 
 _EMPTY = np.zeros(0, dtype=np.int64)

@@ -28,7 +28,9 @@ __all__ = [
 ]
 
 HELPER_FILES = (
-    "scalar_math", "random_numbers", "linear_algebra", "accurate_factors", "support", "tables", "operators", "program", "casting",
+    "scalar_math", "rare_cases", "trigonometry", "gamma_functions",
+    "random_numbers", "linear_algebra", "accurate_factors", "support", "tables", "threads", "tiled_factors",
+    "operators", "shards", "program", "casting", "long_draws",
     "minibatch", "training", "program_entry",
 )  # fmt: skip
 """The files that make up the helper module; each may use the ones before it. Other files of the folder are skeletons."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 
 from symvi.runtime.binding import Compiled
-from symvi.runtime.helpers import helper_source, template_directory
+from symvi.runtime.helpers import helper_module, helper_source, template_directory
 
 __all__ = ["standalone_source"]
 
@@ -50,6 +50,8 @@ def _operators(manifest: dict) -> set[str]:
     found = {step["operator"] for step in steps if "operator" in step} | {f"draw_{step['draw']}" for step in steps if "draw" in step}
     if found & {"cholesky", "lu"}:
         found.add("elimination")
+    if found & set(helper_module().TILED_OPERATORS):
+        found.add("tiles")
     return found | {f"draw_{kind}" for _, _, kind, _, _ in manifest["block_draws"]}
 
 

@@ -8,16 +8,15 @@ import sys
 import pytest
 from numba import njit
 
-from symvi.runtime.helpers import join_sources, template_directory
+from symvi.runtime.helpers import helper_source
 
 OPTIONS = dict(error_model="numpy", nogil=True, fastmath={"reassoc", "nsz", "contract"})
-FILES = ("scalar_math", "random_numbers", "support", "minibatch", "training")
 
 
 @pytest.fixture(scope="session")
 def helper_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("helpers") / "joined_helpers.py"
-    path.write_text(join_sources({name: (template_directory() / f"{name}.py").read_text(encoding="utf-8") for name in FILES}))
+    path.write_text(helper_source())
     return path
 
 

@@ -222,7 +222,7 @@ def test_every_dtype_and_layout_is_copied(helpers, still, dtype, shape):
     rows = plan.rows("N")
     np.testing.assert_array_equal(buffer, np.take(array, rows, axis=axis))
     target[:] = buffer
-    helpers.move_batch(plates, copies, helpers.SCATTER)
+    helpers.scatter_batch(plates, copies)
     expected = np.zeros_like(array)
     index = [slice(None)] * array.ndim
     index[axis] = rows
@@ -246,7 +246,7 @@ def test_two_batched_axes(helpers, still):
     compact = buffer.reshape(-1)[:size].reshape(2, n.size, 6, 3)
     np.testing.assert_array_equal(compact, Y[:, n][:, :, m])
     compact += 1.0
-    helpers.move_batch(plates, copies, helpers.SCATTER)
+    helpers.scatter_batch(plates, copies)
     expected = original.copy()
     expected[np.ix_([0, 1], n, m)] += 1.0
     np.testing.assert_array_equal(Y, expected)

@@ -12,15 +12,13 @@ from numba import cfunc
 from symvi.fit import loop_layout as layout
 from symvi.fit.loop_layout import Segment
 from symvi.optim.averaging import NEVER
-from symvi.runtime.helpers import join_sources, template_directory
-
-FILES = ("scalar_math", "random_numbers", "linear_algebra", "support", "tables", "program", "minibatch", "training", "program_entry")
+from symvi.runtime.helpers import helper_source
 
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
     path = tmp_path_factory.mktemp("program") / "joined_program_helpers.py"
-    path.write_text(join_sources({name: (template_directory() / f"{name}.py").read_text(encoding="utf-8") for name in FILES}))
+    path.write_text(helper_source())
     spec = importlib.util.spec_from_file_location("joined_program_helpers", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["joined_program_helpers"] = module

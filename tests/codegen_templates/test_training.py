@@ -173,6 +173,31 @@ def test_an_update_that_is_not_finite_is_taken_back(helpers, quadratic, momentum
     np.testing.assert_allclose(run.velocity, velocity[6], rtol=1e-12)
 
 
+def test_one_count_for_all_coordinates(helpers, quadratic, momentum):
+    """The same path, averages and variances as with a count for each."""
+    each, together = (Run(helpers, quadratic, momentum, average=Average(start=4, eta=3.0)) for _ in range(2))
+    visits, averaged = np.zeros(1), np.zeros(1)
+    arrays = (together.theta, together.gradient, visits, together.mean, together.variance, averaged, together.kept)
+    together.segments = Segment(*arrays).row()[None]
+    each(0, 20), together(0, 20)
+    for name in ("theta", "velocity", "mean", "variance"):
+        np.testing.assert_allclose(getattr(together, name), getattr(each, name), rtol=1e-13, err_msg=name)
+    assert visits[0] == 20 and averaged[0] == 16 and not together.visits.any() and not together.averaged.any()
+
+
+def test_sums_speak_for_vectors_unless_they_overflow(helpers, quadratic, momentum):
+    """An update that leaves a sum keeps the parameters itself: the loop keeps nothing. A sum of inf makes the loop look for itself."""
+    run = Run(helpers, quadratic, momentum, fail=(6, STATUS), noise=False, protect_all=False)
+    total, gradient_total = np.array([np.inf]), np.array([-np.inf])
+    run.kept[:] = 7.0
+    averages = (run.mean, run.variance, run.averaged)
+    run.segments = Segment(run.theta, run.gradient, run.visits, *averages, run.kept, total, gradient_total).row()[None]
+    assert run(0, 20)[0] == 6
+    np.testing.assert_array_equal(run.theta, 7.0)
+    run.table[8:] = (8, GRADIENT)
+    assert run(7, 5)[0] == 1 and run.state[layout.STATE_CODE] == layout.GRADIENT_NOT_FINITE
+
+
 def test_only_parameters_are_put_back_if_only_they_are_kept(helpers, quadratic, momentum):
     run = Run(helpers, quadratic, momentum, fail=(6, STATUS), noise=False, protect_all=False)
     assert run(0, 20)[0] == 6

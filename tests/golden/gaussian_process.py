@@ -6,7 +6,7 @@ value = -0.5 log(|[exp(amplitude - 0.5 exp(-2 lengthscale) Σ_d (X[n',d] - X[n,d
 
 import numpy as np
 from numba import cfunc
-from symvi_helpers import BLOCK, KERNEL, PASS, exp, real64, reals64
+from symvi_helpers import BLOCK, KERNEL, PASS, exp, real64, reals64, rows_from
 
 float64 = np.float64
 
@@ -31,30 +31,31 @@ def parameters_1(n0, n1, table):
 def plate_N_1(n0, n1, table):
     """Rows n0..n1 of plate N, pass 1 of 2.
 
-        K[n,n2] = exp(amplitude - 0.5 exp_lengthscale distance[n,n2]) + δ[n,n2] exp_noise
+        K[n2,n] = exp(amplitude - 0.5 exp_lengthscale distance[n,n2]) + δ[n,n2] exp_noise
     """
     D = table[1]
     N = table[3]
-    X = reals64(table, 19, (N, D))                                              # X[n,d]
+    X = reals64(table, 19, (D, N))                                              # X[d,n]
     amplitude = real64(table, 20)                                               # amplitude
-    K = reals64(table, 16, (N, N))                                              # K[n,n']  scratch
+    K = reals64(table, 16, (N, N))                                              # K[n',n]  scratch
     exp_lengthscale = real64(table, 18)                                         # exp_lengthscale  scratch
     exp_noise = real64(table, 9)                                                # exp_noise  scratch
     distance = reals64(table, 26, (N, BLOCK))                                   # distance[n',n]  tile
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
-        X_b = X[lo:hi]
-        K_b = K[lo:hi]
-        for i in range(rows):
-            for n2 in range(N):
-                distance_sum = 0.0
-                for d in range(D):
-                    distance_sum += (X[n2, d] - X_b[i, d]) ** 2                 # Σ_d (X[n2,d] - X[n,d])²    models.py:35
-                distance[n2, i] = distance_sum
+        X_b = rows_from(X, lo)
+        K_b = rows_from(K, lo)
         for n2 in range(N):
             for i in range(rows):
-                K_b[i, n2] = exp(amplitude - 0.5 * exp_lengthscale * distance[n2, i]) + (exp_noise if lo + i == n2 else 0.0)  # models.py:36
+                distance[n2, i] = 0.0
+        for n2 in range(N):
+            for d in range(D):
+                for i in range(rows):
+                    distance[n2, i] += (X[d, n2] - X_b[d, i]) ** 2              # Σ_d (X[n2,d] - X[n,d])²    models.py:35
+        for n2 in range(N):
+            for i in range(rows):
+                K_b[n2, i] = exp(amplitude - 0.5 * exp_lengthscale * distance[n2, i]) + (exp_noise if lo + i == n2 else 0.0)  # models.py:36
     return 0
 
 
@@ -69,12 +70,12 @@ def plate_N_2(n0, n1, table):
     """
     D = table[1]
     N = table[3]
-    X = reals64(table, 19, (N, D))                                              # X[n,d]
+    X = reals64(table, 19, (D, N))                                              # X[d,n]
     amplitude = real64(table, 20)                                               # amplitude
     y = reals64(table, 12, (N,))                                                # y[n]
     amplitude_inv_K = reals64(table, 23, (1,))                                  # amplitude_inv_K  scratch
     exp_lengthscale = real64(table, 18)                                         # exp_lengthscale  scratch
-    inv_K = reals64(table, 17, (N, N))                                          # inv_K[n,n']  scratch
+    inv_K = reals64(table, 17, (N, N))                                          # inv_K[n',n]  scratch
     solve_y = reals64(table, 11, (N,))                                          # solve_y[n]  scratch
     solve_y_y = reals64(table, 24, (1,))                                        # solve_y_y  scratch
     sum_K = reals64(table, 10, (1,))                                            # sum_K  scratch
@@ -88,16 +89,17 @@ def plate_N_2(n0, n1, table):
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
-        X_b = X[lo:hi]
-        inv_K_b = inv_K[lo:hi]
+        X_b = rows_from(X, lo)
+        inv_K_b = rows_from(inv_K, lo)
         solve_y_b = solve_y[lo:hi]
         y_b = y[lo:hi]
-        for i in range(rows):
-            for n2 in range(N):
-                distance_sum = 0.0
-                for d in range(D):
-                    distance_sum += (X[n2, d] - X_b[i, d]) ** 2                 # Σ_d (X[n2,d] - X[n,d])²    models.py:35
-                distance[n2, i] = distance_sum
+        for n2 in range(N):
+            for i in range(rows):
+                distance[n2, i] = 0.0
+        for n2 in range(N):
+            for d in range(D):
+                for i in range(rows):
+                    distance[n2, i] += (X[d, n2] - X_b[d, i]) ** 2              # Σ_d (X[n2,d] - X[n,d])²    models.py:35
         for n2 in range(N):
             for i in range(rows):
                 # exp(amplitude - 0.5 exp_lengthscale distance[n,n2])    models.py:36
@@ -107,9 +109,9 @@ def plate_N_2(n0, n1, table):
         for n2 in range(N):
             for i in range(rows):
                 # Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2]    models.py:36
-                block_g_amplitude += exp_amplitude[n2, i] * (0.5 * inv_K_b[i, n2] - 0.5 * solve_y[n2] * solve_y_b[i])
+                block_g_amplitude += exp_amplitude[n2, i] * (0.5 * inv_K_b[n2, i] - 0.5 * solve_y[n2] * solve_y_b[i])
                 # Σ_n,n2 (0.5 inv_K[n,n2] - 0.5 solve_y[n2] solve_y[n]) exp_amplitude[n,n2] distance[n,n2]    models.py:36
-                block_amplitude_inv_K += exp_amplitude[n2, i] * distance[n2, i] * (0.5 * inv_K_b[i, n2] - 0.5 * solve_y[n2] * solve_y_b[i])
+                block_amplitude_inv_K += exp_amplitude[n2, i] * distance[n2, i] * (0.5 * inv_K_b[n2, i] - 0.5 * solve_y[n2] * solve_y_b[i])
         total_g_amplitude += block_g_amplitude
         total_amplitude_inv_K += block_amplitude_inv_K
         block_sum_K = 0.0

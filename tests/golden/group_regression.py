@@ -2,11 +2,13 @@
 
 value = -0.5 exp(-2 log_noise) Σ_n (level + offset[g[n]] exp(log_spread) + Σ_d X[n,d] slope[d] - y[n])² - N log_noise - 0.5 Σ_j
     offset[j]²
+
+relies on D < 17
 """
 
 import numpy as np
 from numba import cfunc
-from symvi_helpers import BLOCK, KERNEL, PASS, exp, integers, real64, reals64
+from symvi_helpers import BLOCK, KERNEL, PASS, exp, integers, real64, reals64, rows_from
 
 float64 = np.float64
 
@@ -48,7 +50,7 @@ def plate_N(n0, n1, table):
     D = table[1]
     J = table[3]
     N = table[5]
-    X = reals64(table, 16, (N, D))                                              # X[n,d]
+    X = reals64(table, 16, (D, N))                                              # X[d,n]
     g = integers(table, 19, (N,))                                               # g[n]
     level = real64(table, 21)                                                   # level
     offset = reals64(table, 18, (J,))                                           # offset[j]
@@ -72,14 +74,14 @@ def plate_N(n0, n1, table):
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
-        X_b = X[lo:hi]
+        X_b = rows_from(X, lo)
         g_b = g[lo:hi]
         y_b = y[lo:hi]
         for i in range(rows):
-            X_slope_sum = 0.0
-            for d in range(D):
-                X_slope_sum += X_b[i, d] * slope[d]                             # Σ_d X[n,d] slope[d]    models.py:46
-            X_slope[i] = X_slope_sum
+            X_slope[i] = 0.0
+        for d in range(D):
+            for i in range(rows):
+                X_slope[i] += X_b[d, i] * slope[d]                              # Σ_d X[n,d] slope[d]    models.py:46
         block_sum_level_squared = 0.0
         block_offset_level = 0.0
         block_sum_level = 0.0
@@ -94,9 +96,11 @@ def plate_N(n0, n1, table):
         total_sum_level_squared += block_sum_level_squared
         total_offset_level += block_offset_level
         total_sum_level += block_sum_level
-        for i in range(rows):
-            for d in range(D):
-                X_level[d] += X_b[i, d] * level_sum[i]                          # Σ_n X[n,d] level_sum[n]    models.py:46
+        for d in range(D):
+            X_level_sum = 0.0
+            for i in range(rows):
+                X_level_sum += X_b[d, i] * level_sum[i]                         # Σ_n X[n,d] level_sum[n]    models.py:46
+            X_level[d] += X_level_sum
     sum_level_squared[0] = total_sum_level_squared
     offset_level[0] = total_offset_level
     sum_level[0] = total_sum_level

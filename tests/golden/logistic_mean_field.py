@@ -2,11 +2,13 @@
 
 value = Σ_d rho[d] - 0.5 Σ_d (exp(2 rho[d]) + m[d]² - 1) - (Σ_n,s (softplus(Σ_d X[n,d] (m[d] + e[s,d] exp(rho[d]))) - y[n] Σ_d
     X[n,d] (m[d] + e[s,d] exp(rho[d])))) / S
+
+relies on 7 < S, 7 < D
 """
 
 import numpy as np
 from numba import cfunc
-from symvi_helpers import BLOCK, KERNEL, PASS, exp, log1p_of_exp, maximum, real64, reals64
+from symvi_helpers import BLOCK, KERNEL, PASS, exp, gemm, gemm_nt, log1p_of_exp, maximum, real64, reals64, rows_from
 
 float64 = np.float64
 
@@ -57,7 +59,7 @@ def plate_N(n0, n1, table):
     D = table[1]
     N = table[3]
     S = table[5]
-    X = reals64(table, 15, (N, D))                                              # X[n,d]
+    X = reals64(table, 15, (D, N))                                              # X[d,n]
     y = reals64(table, 16, (N,))                                                # y[n]
     g_w = reals64(table, 12, (S, D))                                            # g_w[s,d]  scratch
     sum_eta = reals64(table, 21, (1,))                                          # sum_eta  scratch
@@ -71,14 +73,9 @@ def plate_N(n0, n1, table):
     for lo in range(n0, n1, BLOCK):
         hi = min(lo + BLOCK, n1)
         rows = hi - lo
-        X_b = X[lo:hi]
+        X_b = rows_from(X, lo)
         y_b = y[lo:hi]
-        for i in range(rows):
-            for s in range(S):
-                eta_sum = 0.0
-                for d in range(D):
-                    eta_sum += X_b[i, d] * w[s, d]                              # Σ_d X[n,d] w[s,d]    models.py:16
-                eta[s, i] = eta_sum
+        gemm(w, X_b[:, :rows], eta[:, :rows], 1.0, 0.0)                         # Σ_d X[n,d] w[s,d]    models.py:16
         block_sum_eta = 0.0
         for s in range(S):
             for i in range(rows):
@@ -88,10 +85,7 @@ def plate_N(n0, n1, table):
                 # Σ_n,s (log1p_of_exp(exp_eta[n,s]) + maximum(eta[n,s], 0) - y[n] eta[n,s])    models.py:17
                 block_sum_eta += log1p_of_exp(exp_eta) + maximum(eta[s, i], 0.0) - y_b[i] * eta[s, i]
         total_sum_eta += block_sum_eta
-        for i in range(rows):
-            for s in range(S):
-                for d in range(D):
-                    g_w[s, d] += X_b[i, d] * g_eta[s, i]                        # Σ_n X[n,d] g_eta[n,s]    models.py:16
+        gemm_nt(g_eta[:, :rows], X_b[:, :rows], g_w, 1.0, 1.0)                  # Σ_n X[n,d] g_eta[n,s]    models.py:16
     sum_eta[0] = total_sum_eta
     return 0
 

@@ -12,7 +12,7 @@ from symvi.report.cost import HELPERS, Polynomial, cost_of
 from symvi.runtime.helpers import template_directory
 
 N, M = sv.dims("N M")
-MOVES = ("cumsum", "concatenate", "draw_", "block_diagonal")  # helpers that do no arithmetic to speak of
+MOVES = ("tiles", "cumsum", "concatenate", "draw_", "block_diagonal")  # helpers that do no arithmetic to speak of
 
 
 def cost(*expressions):

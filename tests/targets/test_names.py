@@ -32,7 +32,7 @@ def test_variables_of_the_model_name_the_values(emit_model):
     X, y, w = sv.data("X", N, D), sv.data("y", N), sv.param("w", D)
     eta = X @ w
     source = emit_model([sv.sum(y * eta - sv.softplus(eta))], [w]).module.source
-    assert "eta[i] = eta_sum" in source and "g_eta[i] = " in source and "g_w[d]" in source
+    assert "eta[i] += X_b[d, i] * w[d]" in source and "g_eta[i] = " in source and "g_w[d]" in source
 
 
 def test_a_value_keeps_its_name_when_a_rule_rewrites_it(emit_model):

@@ -1,10 +1,16 @@
 """The manifest of an emitted module: what binding needs to know, as JSON.
 
     sizes        [name, slot of the extent, slot of the full size]
-    buffers      name, slot in the table, role, kind, dims, the axis that is a block of rows (or -1), the leaf's number if it is one
-    steps        {function, plate}, {operator, buffers, batch, order, columns, flag} or {draw, buffer, site, row_axis}
+    buffers      name, slot in the table, role, kind, dims, the axis that is a block of rows (or -1), the leaf's number if it is one,
+                 the order of the leaf's axes where it is not its own
+    steps        {function, plate, work, totals, scratch}, {operator, buffers, batch, order, columns, flag}
+                 or {draw, buffer, site, row_axis}
     block_draws  [slot, buffer, kind, site, row axis]: noise drawn inside a pass, block by block
+    in_place     {result: input}: results that the functions write over an input; binding gives both the same array
     guards       [smaller dim, larger dim, text]: inequalities between sizes for which this module was made, checked at binding
+
+The function of a plate does `work` operations; its `totals` [buffer, operation] are sums over the plate that it stores, its `scratch`
+are arrays that belong to the thread that runs it.
 
 A dim is [[coefficient, [names of sizes]], ...], a sum of products.
 """
@@ -17,6 +23,8 @@ from symvi.expr.dims import Dim
 from symvi.expr.nodes import Input
 from symvi.expr.printing import text
 from symvi.expr.provenance import site_of
+from symvi.loops.steps import total_operation
+from symvi.loops.work import work_of
 from symvi.plan.program import Buffer, DrawCall, Region
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ def manifest_of(emitter: Emitter) -> dict:
             [emitter.draw_slots[buffer.name], _name(buffer), buffer.node.leaf.noise_kind, site, emitter.block_axis(buffer)]
             for buffer, site in plan.block_draws.values()
         ],
+        "in_place": emitter.in_place,
         "plates": [_dim_entry(label.dim) for label in plan.plates],
         "guards": [[_dim_entry(guard.smaller), _dim_entry(guard.larger), str(guard)] for guard in plan.guards],
     }
@@ -55,12 +64,14 @@ def _buffer_entry(emitter: Emitter, buffer: Buffer) -> dict:
     }  # fmt: skip
     if isinstance(buffer.node, Input):
         entry["leaf"] = emitter.leaf_numbers[buffer.node.leaf]
+        if buffer.order is not None:
+            entry["order"] = list(buffer.order)
     return entry
 
 
 def _step_entry(emitter: Emitter, step) -> dict:
     if isinstance(step, Region):
-        return {"function": emitter.function_of[step].name, "plate": _dim_entry(step.plate.dim) if step.plate is not None else None}
+        return _region_entry(emitter, step)
     if isinstance(step, DrawCall):
         row_axis = next((k for k, axis in enumerate(step.buffer.axes) if axis in emitter.plan.plates), 0)
         return {"draw": step.buffer.node.leaf.noise_kind, "buffer": _name(step.buffer), "site": step.site, "row_axis": row_axis}
@@ -69,6 +80,21 @@ def _step_entry(emitter: Emitter, step) -> dict:
         "order": _dim_entry(step.order), "columns": _dim_entry(step.columns),
         "flag": _dim_entry(step.flag) if isinstance(step.flag, Dim) else int(step.flag),
         "about": text(step.node.children[0], 60), "site": str(site_of(step.node) or ""),
+    }  # fmt: skip
+
+
+def _region_entry(emitter: Emitter, region: Region) -> dict:
+    function = emitter.function_of[region]
+    if region.plate is None:
+        return {"function": function.name, "plate": None}
+    totals = {buffer: total_operation(term, region.plate) for buffer, term in region.stores if region.plate not in buffer.axes}
+    draws = [buffer for buffer, _ in emitter.plan.block_draws.values()]
+    written = emitter.tiles.values()
+    scratch = [buffer for buffer in function.arrays if buffer in draws or (buffer in written and buffer not in totals)]
+    return {
+        "function": function.name, "plate": _dim_entry(region.plate.dim), "work": _dim_entry(work_of(function)),
+        "totals": [[_name(buffer), operation] for buffer, operation in totals.items()],
+        "scratch": [_name(buffer) for buffer in dict.fromkeys(scratch)],
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symvi.expr.dims import Dim, SizeName
@@ -17,6 +17,7 @@ from symvi.expr.leaf import Leaf
 from symvi.expr.nodes import Input, Size, Term, postorder
 from symvi.expr.printing import text
 from symvi.loops.ast import Expression, Extent, Function, Statement
+from symvi.loops.in_place import write_in_place
 from symvi.loops.lower import lower_region
 from symvi.loops.naming import Names
 from symvi.plan.program import Buffer, OperatorCall, Plan, Region
@@ -50,21 +51,23 @@ def emit(
     dtype: str,
     helper_module: str,
     originals: Sequence[Term] = (),
+    into: Mapping[str, str] | None = None,
 ) -> Module:
     """The module of a plan.
 
     `leaf_names` are the names of the inputs, `leaf_numbers` their places in the user's bound; `originals` are the outputs as
-    the user wrote them, whose variables give names.
+    the user wrote them, whose variables give names. `into` {result: input} asks for results to be written over inputs, where
+    that is safe; the manifest says for which it was.
     """
-    return Emitter(plan, name, title, leaf_names, leaf_numbers, dtype, helper_module, originals).run()
+    return Emitter(plan, name, title, leaf_names, leaf_numbers, dtype, helper_module, originals, into or {}).run()
 
 
 class Emitter:
     """One emission: names, functions, the layout of the table, the text."""
 
-    def __init__(self, plan: Plan, name: str, title: str, leaf_names, leaf_numbers, dtype: str, helper_module: str, originals):
+    def __init__(self, plan: Plan, name: str, title: str, leaf_names, leaf_numbers, dtype: str, helper_module: str, originals, into):
         self.plan, self.name, self.title, self.dtype, self.helper_module = plan, name, title, dtype, helper_module
-        self.leaf_names, self.leaf_numbers = leaf_names, leaf_numbers
+        self.leaf_names, self.leaf_numbers, self.into = leaf_names, leaf_numbers, into
         self.originals = list(originals) or [output.term for output in plan.outputs]
         self.names = Names(RESERVED)
         self.size_names: dict[str, str] = {}
@@ -153,11 +156,26 @@ class Emitter:
             function.doc = [self._title_of(region, seen[region.plate], passes[region.plate]), *function.doc]
             self.functions.append(function)
             self.function_of[region] = function
+        self.in_place = self._write_in_place()
         self._layout()
         bodies = [self._function(function) for function in self.functions]
         header = self._header([line for body in bodies for line in body.splitlines()])
         source = header + "\n\n" + "\n\n\n".join(bodies) + "\n\n\n" + self._program()
         return Module(source, manifest_of(self), self.functions)
+
+    def _write_in_place(self) -> dict[str, str]:
+        """The results that are written over an input of the same shape, {result: input} as binding calls them."""
+        inputs = {buffer.public or buffer.name: buffer for buffer in self.plan.buffers if buffer.role == "input"}
+        results = {buffer.public or buffer.name: buffer for buffer in self.plan.buffers if buffer.role == "output"}
+        elsewhere = {buffer for step in self.plan.steps if isinstance(step, OperatorCall) for buffer in step.buffers}
+        wanted = {}
+        for result, source in ((results[a], inputs[b]) for a, b in self.into.items() if a in results and b in inputs):
+            alike = result.dims == source.dims and result.kind == source.kind and source.order is None
+            if alike and not {result, source} & elsewhere:
+                wanted[result.name] = source.name
+        granted = write_in_place(self.functions, wanted, self.names)
+        public = {buffer.name: buffer.public or buffer.name for buffer in self.plan.buffers}
+        return {public[result]: public[source] for result, source in granted.items()}
 
     def _function_name(self, region: Region, number: int, count: int) -> str:
         if region.plate is None:

@@ -20,6 +20,8 @@ from symvi.loops.ast import (
     For,
     Let,
     Load,
+    Matrix,
+    MatrixMultiply,
     Multiply,
     Name,
     Number,
@@ -185,7 +187,28 @@ class Printer:
         head = self.line(indent, f"for {node.index} in range({self.expression(node.extent)}):", node.comment)
         return [*head, *self.statements(node.body, indent + 1)]
 
+    def _matrixmultiply_lines(self, node: MatrixMultiply, indent: int):
+        name = "gemm" + ("_tn" if node.left_transposed else "_nt" if node.right_transposed else "")
+        self.functions.add(name)
+        operands = ", ".join(self._matrix(operand) for operand in (node.left, node.right, node.out))
+        beta = "1.0" if node.accumulate else "0.0"
+        alpha = repr(_as_float(node.alpha.value))
+        return self.line(indent, f"{name}({operands}, {alpha}, {beta})", node.comment)
+
+    def _matrix(self, node: Matrix) -> str:
+        text = node.array + (f"[{', '.join(self.expression(index) for index in node.stack)}]" if node.stack else "")
+        if any(len(group) > 1 for group in node.shape):
+            extents = [self._joined(group, node.block_axis == axis) for axis, group in enumerate(node.shape)]
+            text += f".reshape(({', '.join(extents)}))"
+        return text if node.block_axis is None else text + ("[:rows]" if node.block_axis == 0 else "[:, :rows]")
+
+    def _joined(self, group: tuple[Dim, ...], block: bool) -> str:
+        return BLOCK_SIZE_NAME if block else " * ".join(self.at(Extent(dim), UNARY) for dim in group)
+
     def _view_lines(self, node: View, indent: int):
+        if 0 < node.axis == node.rank - 1:
+            self.functions.add("rows_from")
+            return self.line(indent, f"{node.name} = rows_from({node.array}, lo)", node.comment)
         slices = ", ".join("lo:hi" if axis == node.axis else ":" for axis in range(node.axis + 1))
         return self.line(indent, f"{node.name} = {node.array}[{slices}]", node.comment)
 
