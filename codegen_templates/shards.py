@@ -49,58 +49,51 @@ def operator_run_shard(shard, unused, d):
 
 @njit(**SHARDED)
 def joined(first, second, operation):
-    """Two parts of a sum, product, maximum or minimum; NaN stays NaN."""
-    if operation == OPERATION_ADD:
-        return first + second
+    """Two parts of a product, maximum or minimum; NaN stays NaN."""
     if operation == OPERATION_MULTIPLY:
         return first * second
     if first != first or second != second:
         return first + second
-    if operation == OPERATION_MAX:
-        return max(first, second)
-    return min(first, second)
+    return max(first, second) if operation == OPERATION_MAX else min(first, second)
 
 
 @njit(**SHARDED)
 def join_numbers(target, part, operation):
-    """target = target and part, joined number by number."""
-    for k in range(target.size):
-        target[k] = joined(target[k], part[k], operation)
+    """target = target and part, joined number by number. Sums are what is long; the rest is one plain loop, quickly compiled."""
+    if operation == OPERATION_ADD:
+        for k in range(target.size):
+            target[k] += part[k]
+    else:
+        k = 0
+        while k < target.size:
+            target[k] = joined(target[k], part[k], operation)
+            k += 1
 
 
 @njit(**SHARDED)
-def copy_numbers(target, part):
+def join_flags(flags, more, operation):
+    """The same for booleans."""
+    for k in range(flags.size):
+        flags[k] = flags[k] | more[k] if operation == OPERATION_OR else flags[k] & more[k]
+
+
+@njit(**SHARDED)
+def copy_bytes(target, part):
     for k in range(target.size):
         target[k] = part[k]
 
 
 @njit(**SHARDED)
-def join_part(total, part, size, kind, operation, first):
-    """One shard's part into the total; the first one is copied."""
+def join_part(total, part, size, kind, operation):
+    """One shard's part into the total."""
     if kind == KIND_REAL64:
-        if first:
-            copy_numbers(real64_at(total, size), real64_at(part, size))
-        else:
-            join_numbers(real64_at(total, size), real64_at(part, size), operation)
+        join_numbers(real64_at(total, size), real64_at(part, size), operation)
     elif kind == KIND_REAL32:
-        if first:
-            copy_numbers(real32_at(total, size), real32_at(part, size))
-        else:
-            join_numbers(real32_at(total, size), real32_at(part, size), operation)
+        join_numbers(real32_at(total, size), real32_at(part, size), operation)
     elif kind == KIND_INTEGER:
-        if first:
-            copy_numbers(int64_at(total, size), int64_at(part, size))
-        else:
-            join_numbers(int64_at(total, size), int64_at(part, size), operation)
+        join_numbers(int64_at(total, size), int64_at(part, size), operation)
     else:
-        flags, more = bool_at(total, size), bool_at(part, size)
-        for k in range(size):
-            if first:
-                flags[k] = more[k]
-            elif operation == OPERATION_OR:
-                flags[k] |= more[k]
-            else:
-                flags[k] &= more[k]
+        join_flags(bool_at(total, size), bool_at(part, size), operation)
 
 
 def operator_run_shards(n0, n1, d):
@@ -114,9 +107,11 @@ def operator_run_shards(n0, n1, d):
         return status
     for s in range(d[SHARD_SUM_COUNT]):
         row = int64_at(d[SHARD_SUMS] + 8 * SUM_FIELDS * s, SUM_FIELDS)
-        for shard in range(shards):
-            part = row[SUM_PARTS] + shard * row[SUM_STRIDE]
-            join_part(row[SUM_TARGET], part, row[SUM_SIZE], row[SUM_KIND], row[SUM_OPERATION], shard == 0)
+        target, size, kind = row[SUM_TARGET], row[SUM_SIZE], row[SUM_KIND]
+        itemsize = 1 if kind == KIND_BOOLEAN else 4 if kind == KIND_REAL32 else 8
+        copy_bytes(bool_at(target, size * itemsize), bool_at(row[SUM_PARTS], size * itemsize))
+        for shard in range(1, shards):
+            join_part(target, row[SUM_PARTS] + shard * row[SUM_STRIDE], size, kind, row[SUM_OPERATION])
     return 0
 
 

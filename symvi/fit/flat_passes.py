@@ -16,6 +16,8 @@ from symvi.runtime.shards import ShardedPass, shard_count
 
 __all__ = ["FloatCopies", "FlatPasses"]
 
+MOVE_WORK = 10  # operations that a number moved through memory is worth
+
 
 class FloatCopies:
     """float32 copies of float64 arrays; views of one of the `flat` vectors get views of one copy. `pairs`: (float64, float32)."""
@@ -42,7 +44,7 @@ class FlatPasses:
 
     def __init__(self, binding: Binding, size: int):
         self.binding, self.size = binding, size
-        self.shards = shard_count(size, size, 0)
+        self.shards = shard_count(MOVE_WORK * size, size, 0)
         self.extent = binding.table.size - 1  # a spare slot: the steps of the program use at most one each
         binding.table[self.extent] = size
         self.alive: list[object] = []

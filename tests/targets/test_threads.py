@@ -12,7 +12,7 @@ import symvi as sv
 from symvi.errors import SymviError
 from symvi.runtime.shards import MOST, shard_count
 
-ROWS = 20_011
+ROWS = 120_011
 N, D, K, J = sv.dim("N"), sv.dim("D", 3), sv.dim("K", 4), sv.dim("J")
 RNG = np.random.default_rng(0)
 DATA = {
