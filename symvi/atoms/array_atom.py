@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import inf
 
@@ -13,7 +14,7 @@ from symvi.expr.nodes import Array, Operator, Term
 __all__ = ["ArrayAtom", "ARRAY_ATOMS", "register", "axes_of"]
 
 
-class ArrayAtom:
+class ArrayAtom(ABC):
     """Base class of array atoms; a subclass is one declaration: shape, facts, derivative, reference value, helper call.
 
     `vjp(node, adjoint)` receives the adjoint as a term on the canonical axes of the result and returns, per argument,
@@ -23,8 +24,9 @@ class ArrayAtom:
     name = ""
     latex = ""
 
+    @abstractmethod
     def shape(self, arguments: Sequence[Array], attributes: tuple) -> tuple[Dim, ...]:
-        raise NotImplementedError
+        """The dims of the result."""
 
     def kind(self, arguments: Sequence[Array]) -> str:
         return "f"
@@ -41,19 +43,21 @@ class ArrayAtom:
         """Bounds of the entries of the result, from those of the arguments."""
         return -inf, inf
 
+    @abstractmethod
     def vjp(self, node: Operator, adjoint: Term) -> tuple[Term | None, ...]:
-        raise NotImplementedError
+        """The adjoints of the arguments."""
 
+    @abstractmethod
     def jvp(self, node: Operator, tangents: Sequence[Term | None]) -> Term:
-        raise NotImplementedError
+        """The tangent of the result."""
 
+    @abstractmethod
     def numpy(self, attributes: tuple, *arguments):
         """The reference value with NumPy arrays (float or complex)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mpmath(self, attributes: tuple, *arguments):
         """The reference value with object arrays of mpmath numbers."""
-        raise NotImplementedError
 
     def __call__(self, *arguments: Array, attributes: tuple = ()) -> Array:
         return build.operator(self, arguments, attributes)

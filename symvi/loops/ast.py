@@ -5,14 +5,13 @@ Expressions are scalar; statements are loops, lets, assignments and accumulation
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from symvi.expr.dims import Dim
 
 __all__ = [
     "Expression", "Number", "Name", "Extent", "Load", "Call", "Compare", "Select", "Add", "Multiply", "Power", "Cast",
     "Statement", "Let", "Assign", "Accumulate", "Matrix", "MatrixMultiply", "For", "BlockLoop", "View", "Comment", "DrawRows", "Function",
-    "count_operations",
 ]  # fmt: skip
 
 
@@ -218,32 +217,11 @@ class Comment(Statement):
 
 @dataclass
 class Function:
-    """One emitted function: its arrays (name -> how to view them), locals and body."""
+    """One emitted function: the arrays that it reads and writes, and its body."""
 
     name: str
     plate: Dim | None
     doc: list[str]
-    arrays: list  # ArrayArgument, in order
-    extents: list[Dim]
-    full_sizes: list[Dim]
+    arrays: list  # buffers
     body: list[Statement]
-    shard_outputs: list[str] = field(default_factory=list)
-
-
-def count_operations(statements: list[Statement], functions: bool = True) -> dict[str, int]:
-    """How often each kind of node stands in a body (not how often it runs): the report's and the tests' measure."""
-    counts: dict[str, int] = {}
-
-    def visit(item) -> None:
-        name = type(item).__name__ if not isinstance(item, Call) or not functions else f"Call:{item.function}"
-        counts[name] = counts.get(name, 0) + 1
-        for value in vars(item).values():
-            for inner in value if isinstance(value, (list, tuple)) else (value,):
-                candidates = inner if isinstance(inner, tuple) else (inner,)
-                for candidate in candidates:
-                    if isinstance(candidate, (Expression, Statement)):
-                        visit(candidate)
-
-    for statement in statements:
-        visit(statement)
-    return counts
+    work: Dim = Dim(0)  # operations of one run over all rows

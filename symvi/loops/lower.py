@@ -39,6 +39,7 @@ from symvi.loops.expressions import as_real, product_expression, to_expression
 from symvi.loops.naming import Names
 from symvi.loops.nests import Nest, schedule
 from symvi.loops.steps import RegionTerms, Step
+from symvi.loops.work import work_of
 from symvi.plan.light import scatter_labels
 from symvi.plan.matrix_products import plain_read
 from symvi.plan.program import Buffer, Plan, Region
@@ -227,7 +228,8 @@ class _Lowering:
         else:
             body = [*self.before, *body, *self.after]
         arrays = list(self.arrays.values()) + [b for b in self.scalars.values() if b.name not in self.arrays]
-        return Function(self.name, self.plate.dim if self.plate is not None else None, self._mathematics(), arrays, [], [], body)
+        plate = self.plate.dim if self.plate is not None else None
+        return Function(self.name, plate, self._mathematics(), arrays, body, work_of(self.terms))
 
     def _emit(self, nest: Nest) -> list[Statement]:
         if nest.key[0] == "product":

@@ -1,85 +1,57 @@
-"""The arithmetic of a function as a polynomial in the sizes: additions, multiplications, and calls at the cost of their function."""
+"""The arithmetic of a region as a polynomial in the sizes: additions, multiplications, scalar functions at the cost of their table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from symvi.expr.dims import Dim
-from symvi.loops.ast import (
-    Accumulate,
-    Add,
-    BlockLoop,
-    Call,
-    DrawRows,
-    Expression,
-    Extent,
-    For,
-    Function,
-    MatrixMultiply,
-    Multiply,
-    Statement,
-)
+from symvi.expr.nodes import Apply, Contract, Reduce, Sum, Term
+from symvi.loops.steps import RegionTerms, Step
 
-__all__ = ["work_of"]
+__all__ = ["work_of", "volume", "DRAW"]
 
-CALL = 10  # additions that take as long as a scalar function, or as a draw
+DRAW = 40  # operations of a random number, about
 
 
-def work_of(function: Function) -> Dim:
-    """Operations of one call over all rows of its plate."""
-    rows = function.plate if function.plate is not None else Dim(1)
-    drawn = {buffer.name: buffer.dims for buffer in function.arrays if buffer.role == "draw"}
-    return _statements(function.body, rows, drawn)
-
-
-def _statements(body: Iterable[Statement], rows: Dim, drawn: dict[str, tuple[Dim, ...]]) -> Dim:
+def work_of(terms: RegionTerms) -> Dim:
+    """Operations of one run over all rows, draws inside the pass included."""
     total = Dim(0)
-    for statement in body:
-        if isinstance(statement, BlockLoop):
-            total = total + _statements(statement.body, rows, drawn)
-        elif isinstance(statement, For):
-            extent = rows if statement.rows else statement.extent.dim if isinstance(statement.extent, Extent) else Dim(1)
-            total = total + extent * _statements(statement.body, rows, drawn)
-        elif isinstance(statement, MatrixMultiply):
-            total = total + _product(statement)
-        elif isinstance(statement, DrawRows):
-            numbers = Dim(CALL)
-            for dim in drawn[statement.slot]:
-                numbers = numbers * dim
-            total = total + numbers
-        else:
-            total = total + Dim(_operations(statement))
+    for step in terms.steps:
+        total = total + _operations(step, terms) * volume(label.dim for label in step.loops)
+    drawn = {node.array for node in terms.local if getattr(node, "array", None) in terms.plan.block_draws}
+    for array in drawn:
+        total = total + DRAW * volume(array.shape)
     return total
 
 
-def _product(statement: MatrixMultiply) -> Dim:
-    """Multiplications and additions of a product of matrices; along a block all its rows count."""
-    inner = statement.left.shape[0 if statement.left_transposed else 1]
-    numbers = Dim(2)
-    for group in (*statement.out.shape, inner):
-        for dim in group:
-            numbers = numbers * dim
-    return numbers
+def volume(dims: Iterable[Dim]) -> Dim:
+    """The number of elements of an array, or of turns of nested loops."""
+    total = Dim(1)
+    for dim in dims:
+        total = total * dim
+    return total
 
 
-def _operations(item: Statement | Expression) -> int:
-    """Operations of a statement or an expression and everything in it."""
-    count = int(isinstance(item, Accumulate))
-    if isinstance(item, Add):
-        count += len(item.terms) - 1
-    elif isinstance(item, Multiply):
-        count += len(item.numerators) + len(item.denominators) - 1
-    elif isinstance(item, Call):
-        count += CALL
-    for value in vars(item).values():
-        for inner in _expressions(value):
-            count += _operations(inner)
+def _operations(step: Step, terms: RegionTerms) -> int:
+    """The operations of one turn of a step's loops: its own, and those of what is written inline."""
+    if step.define and terms.product(step.term) is not None:
+        return 2  # of a product of matrices
+    count, stack, seen = 0, [step.term], set()
+    while stack:
+        node = stack.pop()
+        if node in seen or (node in terms.defined and not (step.define and node is step.term)):
+            continue
+        seen.add(node)
+        count += _own(node)
+        stack.extend(terms.inner_children(node))
     return count
 
 
-def _expressions(value) -> Iterable[Expression]:
-    if isinstance(value, Expression):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _expressions(inner)
+def _own(node: Term) -> int:
+    if isinstance(node, Apply):
+        return node.function.cost
+    if isinstance(node, Sum):
+        return len(node.children) - 1 + sum(abs(c) != 1 for c, _ in node.terms)
+    if isinstance(node, Contract):
+        return sum(abs(e) for _, e in node.factors) - 1 + bool(node.bound)
+    return int(isinstance(node, Reduce))

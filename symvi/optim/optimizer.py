@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ def check_range(owner: object, name: str, low: float, high: float, open_high: bo
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(ABC):
     """Base of the optimisers. They ascend: `theta + rate * ...`; to minimise, negate the bound.
 
     `rate` is a number, a `Schedule`, or a scalar expression (for example `sv.data("rate")`, to change it without compiling again).
@@ -40,13 +41,13 @@ class Optimizer:
         """The names of the arrays that are kept for every coordinate besides the parameters, and their initial values."""
         return {}
 
+    @abstractmethod
     def updates(self, theta: Expr, gradient: Expr, slots: dict[str, Expr], visits: Expr, step: Expr) -> dict[str, Expr]:
         """The new values, keyed "theta" and by the names of the slots; all right sides read old values.
 
         `theta`, `gradient`, every slot and `visits` have one shape (P,). `visits` says how often each coordinate was updated before: under
         minibatching a local parameter counts its own. `step` is a scalar, 0 at the first step; only schedules read it.
         """
-        raise NotImplementedError
 
     def rate_at(self, step: Expr) -> Any:
         """The rate as an expression of the step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
@@ -23,12 +24,12 @@ def _positive(owner: object, *names: str) -> None:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(ABC):
     """A step size as a function of the step."""
 
+    @abstractmethod
     def __call__(self, step: Any) -> Expr:
         """The step size, an expression of the scalar `step` (0, 1, ...)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,6 @@ class Planner:
     def run(self) -> Plan:
         self.pending: list[Term] = []
         self.readers: dict[Array, set[Label | None]] = {}  # by which homes an array is read
-        self.views: set[Array] = set()  # tensors whose terms are read in the block, under other labels
         found = {node: matrix_product(node, self.plates) for node in self.order if isinstance(node, Contract) and not scatter_labels(node)}
         products = {node: product for node, product in found.items() if product is not None}
         self.plate_last = plate_last(self.order, self.resident, products)
@@ -285,7 +284,6 @@ class Planner:
                 self.readers.setdefault(node.array, set()).add(home)
             if isinstance(node, Read) and node.array not in self.of_array and self._is_local_view(node, home, stage):
                 stack.append(node.array.term)
-                self.views.add(node.array)
                 children = node.children[1:]
             else:
                 children = node.children

@@ -6,20 +6,19 @@ touches once. What caches and vector units make of it is not in the count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from symvi.expr.dims import Dim
-from symvi.expr.nodes import Apply, Contract, Read, Reduce, Sum, Term
-from symvi.loops.steps import RegionTerms, Step
+from symvi.expr.nodes import Read
+from symvi.loops.steps import RegionTerms
+from symvi.loops.work import DRAW, volume, work_of
 from symvi.plan.program import Buffer, DrawCall, OperatorCall, Plan, Region
 
 __all__ = ["Polynomial", "Cost", "cost_of"]
 
 ITEMSIZE = {"f": 8, "i": 8, "b": 1, "pivot": 4}
-ONE = Dim(1)
-DRAW = 40  # operations of a random number, about
 # operations of a helper on matrices of order n with c columns, to leading order: (coefficient, power of n, power of c)
 HELPERS = {
     "cholesky": (Fraction(1, 3), 3, 0), "lu": (Fraction(2, 3), 3, 0), "elimination": (Fraction(2, 3), 3, 0),
@@ -98,61 +97,28 @@ def cost_of(plan: Plan, itemsize: int = 8) -> Cost:
 
 
 def _bytes(buffer: Buffer, itemsize: int) -> Polynomial:
-    return Polynomial.of(_volume(buffer.dims), itemsize if buffer.kind == "f" else ITEMSIZE[buffer.kind])
-
-
-def _volume(dims: Iterable[Dim]) -> Dim:
-    total = ONE
-    for dim in dims:
-        total = total * dim
-    return total
+    return Polynomial.of(volume(buffer.dims), itemsize if buffer.kind == "f" else ITEMSIZE[buffer.kind])
 
 
 def _step_cost(step: Region | OperatorCall | DrawCall, plan: Plan) -> tuple[Polynomial, list[Buffer]]:
     if isinstance(step, Region):
         return _region_cost(step, plan)
     if isinstance(step, DrawCall):
-        return Polynomial.of(_volume(step.buffer.dims), DRAW), [step.buffer]
+        return Polynomial.of(volume(step.buffer.dims), DRAW), [step.buffer]
     arrays = list(dict.fromkeys(step.buffers))
     if step.helper not in HELPERS:  # moves numbers
-        return Polynomial.of(_volume(step.buffers[-1].dims)), arrays
+        return Polynomial.of(volume(step.buffers[-1].dims)), arrays
     coefficient, orders, columns = HELPERS[step.helper]
     dims = [*step.batch, *[step.order] * orders, *[step.columns] * columns]
-    return Polynomial.of(_volume(dims), coefficient), arrays
+    return Polynomial.of(volume(dims), coefficient), arrays
 
 
 # --------------------------------------------------------------------------------------------------------------- regions
 def _region_cost(region: Region, plan: Plan) -> tuple[Polynomial, list[Buffer]]:
     terms = RegionTerms(region, plan)
-    flops = Polynomial()
-    for step in terms.steps:
-        flops += Polynomial.of(_volume(label.dim for label in step.loops), _operations(step, terms))
     touched = {buffer: None for buffer, _ in region.stores}
     for node in terms.local:
-        found = [terms.external(child) for child in node.children if child.is_term]
+        found = [terms.external(child) for child in terms.children(node) if child.is_term]
         found.append(plan.of_array.get(node.array) if isinstance(node, Read) else None)
         touched |= {buffer: None for buffer in found if buffer is not None}
-    return flops, list(touched)
-
-
-def _operations(step: Step, terms: RegionTerms) -> int:
-    """The operations of one turn of a step's loops: its own, and those of what is written inline."""
-    count, stack, seen = 0, [step.term], set()
-    while stack:
-        node = stack.pop()
-        if node in seen or (node in terms.defined and not (step.define and node is step.term)):
-            continue
-        seen.add(node)
-        count += _own(node)
-        stack.extend(terms.inner_children(node))
-    return count
-
-
-def _own(node: Term) -> int:
-    if isinstance(node, Apply):
-        return node.function.cost
-    if isinstance(node, Sum):
-        return len(node.children) - 1 + sum(abs(c) != 1 for c, _ in node.terms)
-    if isinstance(node, Contract):
-        return sum(abs(e) for _, e in node.factors) - 1 + bool(node.bound)
-    return int(isinstance(node, Reduce))
+    return Polynomial.of(work_of(terms)), list(touched)

@@ -76,7 +76,7 @@ def loop(*body, index="i"):
 
 def function(*nests, views=("x", "new_x")):
     listed = [View(f"{name}_b", name, 0, 1) for name in views]
-    return Function("f", None, [], [], [], [], [BlockLoop([*listed, *nests])])
+    return Function("f", None, [], [], [BlockLoop([*listed, *nests])])
 
 
 def load(array, index=I):

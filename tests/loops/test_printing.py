@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from symvi.expr.dims import dims
-from symvi.loops.ast import Add, Cast, Extent, Let, Load, Multiply, Name, Number, Power, Select, count_operations
+from symvi.loops.ast import Add, Cast, Extent, Let, Load, Multiply, Name, Number, Power, Select
 from symvi.targets.cpu.printer import WIDTH, Printer
 
 a, b, c = Name("a"), Name("b"), Name("c")
@@ -55,8 +55,3 @@ def test_long_lines_are_folded_and_mean_the_same():
     scope = dict(values)
     exec("if True:\n" + "\n".join(lines), {}, scope)
     assert scope["x"] == sum(values.values()) - 24.0 / 6.0
-
-
-def test_operations_are_counted():
-    counts = count_operations([Let("x", Add(((1, a), (1, Power(b, 2, "f"))), "f"))])
-    assert counts["Add"] == counts["Power"] == counts["Let"] == 1 and counts["Name"] == 2

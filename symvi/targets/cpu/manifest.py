@@ -24,7 +24,6 @@ from symvi.expr.nodes import Input
 from symvi.expr.printing import text
 from symvi.expr.provenance import site_of
 from symvi.loops.steps import total_operation
-from symvi.loops.work import work_of
 from symvi.plan.program import Buffer, DrawCall, Region
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _region_entry(emitter: Emitter, region: Region) -> dict:
     written = emitter.tiles.values()
     scratch = [buffer for buffer in function.arrays if buffer in draws or (buffer in written and buffer not in totals)]
     return {
-        "function": function.name, "plate": _dim_entry(region.plate.dim), "work": _dim_entry(work_of(function)),
+        "function": function.name, "plate": _dim_entry(region.plate.dim), "work": _dim_entry(function.work),
         "totals": [[_name(buffer), operation] for buffer, operation in totals.items()],
         "scratch": [_name(buffer) for buffer in dict.fromkeys(scratch)],
     }  # fmt: skip
