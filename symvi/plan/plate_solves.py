@@ -17,23 +17,26 @@ from symvi.expr.dims import Dim
 from symvi.expr.facts import matrix_facts
 from symvi.expr.labels import Label
 from symvi.expr.nodes import Array, Node, Operator, Tensor, postorder
+from symvi.rewrite.guard import Guard, ask
 
 __all__ = ["open_plate_solves"]
 
 
-def open_plate_solves(roots: Sequence[Node], plates: Iterable[Dim]) -> list[Node]:
-    """The roots without solves whose columns are the rows of a plate."""
+def open_plate_solves(roots: Sequence[Node], plates: Iterable[Dim]) -> tuple[list[Node], list[Operator]]:
+    """The roots without solves whose columns are the rows of a plate, where it has more rows than the matrix; those solves."""
     plates = set(plates)
     if not plates or not any(isinstance(node, Operator) and node.name == "solve" for node in postorder(roots)):
-        return list(roots)
+        return list(roots), []
     done: dict[Node, Node] = {}
+    solves: list[Operator] = []
     for node in postorder(roots):
         with provenance.within(provenance.site_of(node)):
             made = rebuild(node, tuple(done[child] for child in node.children))
             opened = _opened(made, plates) if isinstance(made, Operator) and made.name == "solve" else None
             done[node] = made if opened is None else opened
+            solves += [made] if opened is not None else []
         provenance.replaced(node, done[node])
-    return [done[root] for root in roots]
+    return [done[root] for root in roots], solves
 
 
 def _opened(node: Operator, plates: set[Dim]) -> Array | None:
@@ -41,6 +44,8 @@ def _opened(node: Operator, plates: set[Dim]) -> Array | None:
     transposed, vector = node.attributes
     columns = set() if vector else {node.shape[-1]}
     if not columns & plates or set(matrix.shape) & plates or "lower" in matrix_facts(matrix) or not isinstance(right, Tensor):
+        return None
+    if not ask(Guard(matrix.shape[-1], node.shape[-1] + 1)):
         return None
     axes = axes_of(node)
     row, inner = axes[-2], Label(axes[-2].dim, max(axis.number for axis in axes if axis.dim == axes[-2].dim) + 1)

@@ -96,6 +96,7 @@ class Plan:
     products: dict[Term, MatrixProduct] = field(default_factory=dict)  # contractions that may be products of matrices
     guards: list[Guard] = field(default_factory=list)  # what choices by size rely on
     reorderings: list[Reordering] = field(default_factory=list)  # contractions that are not computed as typed
+    opened_solves: list[Operator] = field(default_factory=list)  # solves for every row of a plate, computed with the inverse
 
     def indices(self, read: Read) -> tuple:
         """The indices of a read in the order of the array's axes in memory."""

@@ -330,9 +330,9 @@ def plan(outputs: Sequence[Output], batched: Sequence[Dim] = ()) -> Plan:
     def with_terms(terms: Sequence[Term]) -> list[Output]:
         return [Output(output.name, term, output.axes) for output, term in zip(outputs, terms, strict=True)]
 
-    given = open_plate_solves(given, plates)
+    given, solves = open_plate_solves(given, plates)
     with counting_rows(batched):
         arranged, reorderings = arrange_products(given, plates, lambda terms: Planner(with_terms(terms), batched).passes)
     made = Planner(with_terms(cast_operands(share_exponentials(arranged))), batched).run()
-    made.reorderings = reorderings
+    made.reorderings, made.opened_solves = reorderings, solves
     return made

@@ -87,10 +87,14 @@ class RuleReport:
         return "\n\n".join(blocks)
 
     def _notes(self) -> list[tuple[str, list[str]]]:
-        """What came out, contractions in another order than typed, and the inequalities between sizes that all of it relies on."""
+        """What came out, what the plan computes otherwise than typed, and the inequalities between sizes that all of it relies on."""
         orders = [_reordering(each, *self._texts(each.before, each.after)) for each in self.plan.reorderings]
+        solves = [text(solve, EXPRESSION) for solve in self.plan.opened_solves]
         guards = [str(guard) for guard in self.plan.guards]
-        notes = [("result", self._results()), ("contractions in another order", orders), ("relies on", guards)]
+        notes = [
+            ("result", self._results()), ("contractions in another order", orders),
+            ("solves for every row of a plate, as products with the inverse", solves), ("relies on", guards),
+        ]  # fmt: skip
         return [(title, lines) for title, lines in notes if lines]
 
     def _results(self) -> list[str]:

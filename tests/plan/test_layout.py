@@ -100,6 +100,14 @@ def test_a_solve_for_every_row_is_part_of_the_pass():
     assert not large
 
 
+def test_the_inverse_is_reported_and_relies_on_many_rows():
+    plan = planned(sparse_gaussian_process())
+    assert plan.opened_solves and "M < N + 1" in map(str, plan.guards)
+    few = planned(sparse_gaussian_process(), N=10)
+    assert not few.opened_solves and any("solve" in step.helper for step in few.steps if isinstance(step, OperatorCall))
+    assert "products with the inverse" in sparse_gaussian_process().explain(as_text=True)
+
+
 def test_a_solve_for_every_row_has_the_right_value_and_gradient():
     bound = sparse_gaussian_process()
     sizes = {"N": 300, "M": 5}
